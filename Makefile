@@ -1,0 +1,26 @@
+# Every target is one line that calls a script of the same name in scripts/.
+.PHONY: demo demo-down test bench lint images install clean
+
+demo:
+	@scripts/demo
+
+demo-down:
+	@scripts/demo-down
+
+test:
+	@scripts/test
+
+bench:
+	@scripts/bench
+
+lint:
+	@scripts/lint
+
+images:
+	@scripts/build-images
+
+install:
+	@scripts/install
+
+clean:
+	@scripts/clean

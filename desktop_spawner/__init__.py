@@ -1,0 +1,1 @@
+"""The spawner that starts Remote Desktops from the catalogue."""

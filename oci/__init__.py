@@ -1,0 +1,1 @@
+"""References, digests and the distribution protocol: what hub_service and snapshot_agent share."""

@@ -1,0 +1,6 @@
+"""Fixtures for every test; each subject's own are in the conftest.py of its folder.
+
+Nothing here needs a cluster, a browser or containerd: those fixtures live in
+tests/cluster and tests/conformance, are made on first use, and skip with a
+sentence that says what is missing.
+"""
