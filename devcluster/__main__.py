@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     """The arguments."""
     top = argparse.ArgumentParser(prog="devcluster", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="bring the cluster up; nothing happens when it is up")
+    commands.add_parser(
+        "up", help="bring the cluster up; nothing happens when it is up"
+    )
     commands.add_parser("build", help="build the programs only")
     for name, text in (
         ("down", "end the cluster, keep its data"),
@@ -28,9 +30,13 @@ def parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument(
-            "--take-over", action="store_true", help="also when another checkout started it"
+            "--take-over",
+            action="store_true",
+            help="also when another checkout started it",
         )
-    status = commands.add_parser("status", help="what runs; code 1 when not all of it does")
+    status = commands.add_parser(
+        "status", help="what runs; code 1 when not all of it does"
+    )
     status.add_argument("--json", action="store_true", help="one JSON object")
     load = commands.add_parser("load", help="put an OCI archive into the cluster")
     load.add_argument("archive", type=Path)
@@ -52,7 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def run_command(options: argparse.Namespace, settings: Settings, cluster: Cluster) -> int:
+def run_command(
+    options: argparse.Namespace, settings: Settings, cluster: Cluster
+) -> int:
     """One branch a command."""
     match options.command:
         case "up":

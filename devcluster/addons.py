@@ -151,13 +151,21 @@ def objects() -> list[dict[str, object]]:
         {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
+            "metadata": {
+                "name": "kube-dns",
+                "namespace": "kube-system",
+                "labels": labels,
+            },
             "spec": {"clusterIP": DNS_SERVICE_ADDRESS, "ports": dns_ports},
         },
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
-            "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
+            "metadata": {
+                "name": "kube-dns",
+                "namespace": "kube-system",
+                "labels": labels,
+            },
             "addressType": "IPv4",
             "ports": dns_ports,
             "endpoints": [{"addresses": [NODE_ADDRESS], "conditions": {"ready": True}}],

@@ -59,16 +59,30 @@ class Build:
 
     def arguments(self, target: Path) -> list[str]:
         """The command line; `go install` puts its results into GOBIN."""
-        options = ["-trimpath", "-ldflags", self.flags, *(["-tags", self.tags] if self.tags else [])]
+        options = [
+            "-trimpath",
+            "-ldflags",
+            self.flags,
+            *(["-tags", self.tags] if self.tags else []),
+        ]
         if self.folder:
             return ["go", "build", *options, "-o", str(target / self.name), "."]
-        return ["go", "install", *options, *(f"{p}@{self.version}" for p in self.packages)]
+        return [
+            "go",
+            "install",
+            *options,
+            *(f"{p}@{self.version}" for p in self.packages),
+        ]
 
 
 def _kubernetes_flags() -> str:
     """Without a version inside, clients and servers take each other for a release of year zero."""
     major, minor, _ = KUBERNETES_VERSION.split(".")
-    values = {"gitVersion": f"v{KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor}
+    values = {
+        "gitVersion": f"v{KUBERNETES_VERSION}",
+        "gitMajor": major,
+        "gitMinor": minor,
+    }
     defined = [f"-X k8s.io/component-base/version.{k}={v}" for k, v in values.items()]
     return " ".join([STRIP, *defined])
 
@@ -86,7 +100,10 @@ BUILDS = (
     Build(
         "containerd",
         "about 1 minute",
-        packages=[f"{CONTAINERD}/{n}" for n in ("containerd", "containerd-shim-runc-v2", "ctr")],
+        packages=[
+            f"{CONTAINERD}/{n}"
+            for n in ("containerd", "containerd-shim-runc-v2", "ctr")
+        ],
         version="v2.3.2",
         tags="no_btrfs,no_devmapper,no_zfs",
         programs=("containerd", "containerd-shim-runc-v2", "ctr"),
@@ -123,7 +140,9 @@ def ensure_binaries(cache: Path, links: Path, say: Callable[[str], None]) -> Non
     for build in BUILDS:
         folder = cache / f"{build.name}-{build.digest()}"
         if not folder.is_dir():
-            say(f"building {build.name} {build.version} ({build.minutes} on 2 cores, once)")
+            say(
+                f"building {build.name} {build.version} ({build.minutes} on 2 cores, once)"
+            )
             started = time.monotonic()
             _make(build, folder)
             say(f"built {build.name} in {time.monotonic() - started:.0f} s")
@@ -136,10 +155,15 @@ def ensure_binaries(cache: Path, links: Path, say: Callable[[str], None]) -> Non
 
 
 def _make(build: Build, folder: Path) -> None:
-    """Build next to the final place and rename, so that a cut build leaves nothing that looks whole."""
+    """Build beside the final place and rename: a cut build leaves nothing that looks whole."""
     draft = folder.with_name(f"{folder.name}.{os.getpid()}")
     draft.mkdir(parents=True)
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": str(draft), "GOFLAGS": "-mod=mod"}
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOBIN": str(draft),
+        "GOFLAGS": "-mod=mod",
+    }
     if build.folder:
         environment["GOFLAGS"] = "-mod=readonly"
     _require_go()
@@ -153,7 +177,9 @@ def _make(build: Build, folder: Path) -> None:
             check=False,
         )
         if done.returncode != 0:
-            raise CommandFailed(build.arguments(draft), done.returncode, done.stderr[-4000:])
+            raise CommandFailed(
+                build.arguments(draft), done.returncode, done.stderr[-4000:]
+            )
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -162,8 +188,12 @@ def _make(build: Build, folder: Path) -> None:
 def _require_go() -> None:
     """Kubernetes of this version does not compile with an older Go."""
     if shutil.which("go") is None:
-        raise DevclusterError("Go is missing: run scripts/install, which puts it into .venv/bin.")
+        raise DevclusterError(
+            "Go is missing: run scripts/install, which puts it into .venv/bin."
+        )
     version = run(["go", "env", "GOVERSION"]).strip()
     numbers = version.removeprefix("go").split("-")[0].split(".")
     if tuple(int(n) for n in numbers[:2]) < (1, 26):
-        raise DevclusterError(f"Go 1.26 or newer is needed, this is {version}: run scripts/install.")
+        raise DevclusterError(
+            f"Go 1.26 or newer is needed, this is {version}: run scripts/install."
+        )

@@ -82,7 +82,18 @@ def ensure_certificates(folder: Path) -> None:
 
 
 def _make_key(file: Path) -> None:
-    run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(file)])
+    run(
+        [
+            "openssl",
+            "ecparam",
+            "-name",
+            "prime256v1",
+            "-genkey",
+            "-noout",
+            "-out",
+            str(file),
+        ]
+    )
     file.chmod(0o600)
 
 
@@ -98,8 +109,23 @@ def _sign(folder: Path, certificate: Certificate) -> None:
         + ["-subj", certificate.subject]
     )
     run(
-        ["openssl", "x509", "-req", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key"]
-        + ["-days", DAYS, "-extfile", str(extensions), "-out", str(base.with_suffix(".crt"))],
+        [
+            "openssl",
+            "x509",
+            "-req",
+            "-CA",
+            f"{folder}/ca.crt",
+            "-CAkey",
+            f"{folder}/ca.key",
+        ]
+        + [
+            "-days",
+            DAYS,
+            "-extfile",
+            str(extensions),
+            "-out",
+            str(base.with_suffix(".crt")),
+        ],
         text=request,
     )
     extensions.unlink()

@@ -35,7 +35,9 @@ class Cgroup:
         if self.unified:
             return [self._mount]
         # A link (cpu -> cpu,cpuacct) is the same hierarchy under another name.
-        folders = [f for f in self._mount.iterdir() if f.is_dir() and not f.is_symlink()]
+        folders = [
+            f for f in self._mount.iterdir() if f.is_dir() and not f.is_symlink()
+        ]
         return sorted(f for f in folders if (f / "cgroup.procs").exists())
 
     def roots(self) -> list[Path]:
@@ -67,13 +69,19 @@ class Cgroup:
 
     def memory(self) -> int | None:
         """Bytes in use without the page cache that the kernel may drop, or None if not counted."""
-        root = self._mount / self._name if self.unified else self._mount / "memory" / self._name
+        root = (
+            self._mount / self._name
+            if self.unified
+            else self._mount / "memory" / self._name
+        )
         usage = root / ("memory.current" if self.unified else "memory.usage_in_bytes")
         if not usage.exists():
             return None
         lines = (root / "memory.stat").read_text().splitlines()
         counts = dict(line.split(maxsplit=1) for line in lines)
-        droppable = counts.get("inactive_file" if self.unified else "total_inactive_file", "0")
+        droppable = counts.get(
+            "inactive_file" if self.unified else "total_inactive_file", "0"
+        )
         return int(usage.read_text()) - int(droppable)
 
     def end_processes(self, patience: float, below: str = ".") -> None:
@@ -129,4 +137,6 @@ def _inherit_cpuset(folder: Path) -> None:
 def _delegate(folder: Path) -> None:
     """Version 2 offers a controller to the folders below only when told to."""
     controllers = (folder / "cgroup.controllers").read_text().split()
-    (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
+    (folder / "cgroup.subtree_control").write_text(
+        " ".join(f"+{name}" for name in controllers)
+    )

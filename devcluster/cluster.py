@@ -183,23 +183,31 @@ class Cluster:
         for component in stage:
             process = self.process(component)
             if process.pid is None:
-                pid = process.start(component.arguments, {**environment, **component.environment})
+                pid = process.start(
+                    component.arguments, {**environment, **component.environment}
+                )
                 self._cgroup.join(pid)
                 self._say(f"started {component.name}")
         for component in stage:
             self._await(component)
         if any(c.name == "containerd" for c in stage):
-            Images(self.settings).ensure_pause((self.settings.bin / "pause").read_bytes())
+            Images(self.settings).ensure_pause(
+                (self.settings.bin / "pause").read_bytes()
+            )
 
     def _await(self, component: Component) -> None:
         process = self.process(component)
         deadline = time.monotonic() + component.start_timeout
         while not component.ready():
             if process.ended():
-                raise ComponentFailed(component.name, "ended", process.log, process.tail())
+                raise ComponentFailed(
+                    component.name, "ended", process.log, process.tail()
+                )
             if time.monotonic() > deadline:
                 problem = f"was not ready after {component.start_timeout:.0f} s"
-                raise ComponentFailed(component.name, problem, process.log, process.tail())
+                raise ComponentFailed(
+                    component.name, problem, process.log, process.tail()
+                )
             time.sleep(0.1)
 
     def _apply_objects(self) -> None:
@@ -214,7 +222,9 @@ class Cluster:
             for component in self.components():
                 process = self.process(component)
                 if process.ended():
-                    raise ComponentFailed(component.name, "ended", process.log, process.tail())
+                    raise ComponentFailed(
+                        component.name, "ended", process.log, process.tail()
+                    )
             if time.monotonic() > deadline:
                 process = self.process(node.kubelet(self.settings))
                 problem = f"did not make the node ready in {NODE_TIMEOUT} s"
@@ -223,7 +233,9 @@ class Cluster:
 
     def _node_ready(self) -> bool:
         ready = "--for=condition=Ready"
-        return succeeds(self._kubectl("wait", ready, f"node/{NODE_NAME}", "--timeout=1s"))
+        return succeeds(
+            self._kubectl("wait", ready, f"node/{NODE_NAME}", "--timeout=1s")
+        )
 
     def _kubectl(self, *arguments: str) -> list[str]:
         program = str(self.settings.bin / "kubectl")
@@ -232,4 +244,6 @@ class Cluster:
 
 def _require_root() -> None:
     if os.geteuid() != 0:
-        raise DevclusterError("A cluster needs root: links, mounts and control groups. Use sudo.")
+        raise DevclusterError(
+            "A cluster needs root: links, mounts and control groups. Use sudo."
+        )

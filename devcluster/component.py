@@ -25,7 +25,7 @@ class Component:
 
 
 def http_ready(host: str, port: int, path: str, *, tls: bool = False) -> Probe:
-    """Whether a GET answers 200; a certificate is not looked at, since nothing is told or trusted."""
+    """Whether a GET answers 200; a certificate is not checked, since nothing is told to it."""
 
     def probe() -> bool:
         if tls:

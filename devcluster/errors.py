@@ -1,10 +1,10 @@
 """What can go wrong, as sentences for the person at the terminal.
 
-    DevclusterError
-     |- CommandFailed      a program of the machine refused
-     |- ComponentFailed    a component of the cluster ended or never became ready
-     |- ClusterBusy        another command is changing the cluster
-     `- ForeignCluster     the cluster on this machine belongs to another checkout
+DevclusterError
+ |- CommandFailed      a program of the machine refused
+ |- ComponentFailed    a component of the cluster ended or never became ready
+ |- ClusterBusy        another command is changing the cluster
+ `- ForeignCluster     the cluster on this machine belongs to another checkout
 """
 
 from __future__ import annotations

@@ -57,8 +57,13 @@ def pause_archive(binary: bytes, name: str) -> bytes:
         **_descriptor(MANIFEST_TYPE, manifest),
         "annotations": {"io.containerd.image.name": name},
     }
-    index = _document({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]})
-    files = {"oci-layout": _document({"imageLayoutVersion": "1.0.0"}), "index.json": index}
+    index = _document(
+        {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]}
+    )
+    files = {
+        "oci-layout": _document({"imageLayoutVersion": "1.0.0"}),
+        "index.json": index,
+    }
     for blob in (config, packed, manifest):
         files[f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}"] = blob
     return _tar({path: (content, 0o644) for path, content in files.items()})
@@ -74,7 +79,9 @@ def archive_name(archive: Path) -> str | None:
         raise DevclusterError(f"{archive} is no OCI archive: {error}.") from error
     manifests = index.get("manifests", [])
     if len(manifests) != 1:
-        raise DevclusterError(f"{archive} holds {len(manifests)} images; load takes one.")
+        raise DevclusterError(
+            f"{archive} holds {len(manifests)} images; load takes one."
+        )
     annotations = manifests[0].get("annotations", {})
     for key in ("io.containerd.image.name", "org.opencontainers.image.ref.name"):
         if key in annotations:
@@ -111,7 +118,9 @@ class Images:
         """Push an OCI archive to the registry, pull it into containerd, and give its full name."""
         wanted = name or archive_name(archive)
         if wanted is None:
-            raise DevclusterError(f"{archive} does not name its image: say it with --name.")
+            raise DevclusterError(
+                f"{archive} does not name its image: say it with --name."
+            )
         complete = full_name(wanted)
         if not complete.startswith(f"{REGISTRY}/"):
             raise DevclusterError(
@@ -119,7 +128,13 @@ class Images:
                 f"{REGISTRY}/<name>:<tag>, so that every node and person can fetch them there."
             )
         run(
-            ["skopeo", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false"]
+            [
+                "skopeo",
+                "copy",
+                "--quiet",
+                "--preserve-digests",
+                "--dest-tls-verify=false",
+            ]
             + ["--insecure-policy", f"oci-archive:{archive}", f"docker://{complete}"],
             timeout=1800,
         )

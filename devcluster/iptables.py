@@ -37,7 +37,9 @@ def removal(saved: str) -> str:
     script: list[str] = []
     for table in re.findall(r"^\*(\w+)\n(.*?)^COMMIT", saved, re.MULTILINE | re.DOTALL):
         name, body = table
-        chains = [c for c in re.findall(r"^:(\S+)", body, re.MULTILINE) if OWN_CHAINS.match(c)]
+        chains = [
+            c for c in re.findall(r"^:(\S+)", body, re.MULTILINE) if OWN_CHAINS.match(c)
+        ]
         if not chains:
             continue
         rules = re.findall(r"^-A (\S+) (.*)$", body, re.MULTILINE)

@@ -38,7 +38,10 @@ def kubeconfig(authority: bytes, certificate: bytes, key: bytes) -> str:
             }
         ],
         "contexts": [
-            {"name": "devcluster", "context": {"cluster": "devcluster", "user": "devcluster"}}
+            {
+                "name": "devcluster",
+                "context": {"cluster": "devcluster", "user": "devcluster"},
+            }
         ],
     }
     return json.dumps(document, indent=2)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from devcluster.cgroup import Cgroup
 from devcluster.command import run
+from devcluster.component import socket_ready
 from devcluster.iptables import remove_rules
 from devcluster.mounts import unmount_below
 from devcluster.network import Switches, remove_link
@@ -24,6 +25,9 @@ CONTAINER_LOG_LINKS = Path("/var/log/containers")
 
 NETWORK_RESULTS = Path("/var/lib/cni")
 """Where the network library keeps what plugins answered; containerd cannot move it."""
+
+SHIM_SOCKETS = Path("/run/containerd/s")
+"""containerd's shims listen there, wherever its own socket is."""
 
 
 def sweep(settings: Settings, cgroup: Cgroup) -> None:
@@ -39,6 +43,7 @@ def sweep(settings: Settings, cgroup: Cgroup) -> None:
     _remove_cgroup(cgroup)
     _remove_log_links(settings)
     _remove_network_results()
+    _remove_shim_sockets()
     Switches(settings.state / "switches.json").restore()
     shutil.rmtree(settings.run, ignore_errors=True)
 
@@ -48,7 +53,10 @@ def pod_links(addresses: str) -> list[str]:
     return [
         str(link["ifname"])
         for link in json.loads(addresses)
-        if any(address.get("local") == "10.244.0.1" for address in link.get("addr_info", []))
+        if any(
+            address.get("local") == "10.244.0.1"
+            for address in link.get("addr_info", [])
+        )
     ]
 
 
@@ -84,12 +92,25 @@ def _remove_log_links(settings: Settings) -> None:
 
 
 def _remove_network_results() -> None:
-    for folder in (NETWORK_RESULTS / "results", NETWORK_RESULTS / "cache"):
-        if folder.is_dir():
-            for file in folder.glob(f"{NETWORK}-*"):
+    """Ours carry the network's name; the loopback's, which every network has, the same pod's id."""
+    folder = NETWORK_RESULTS / "results"
+    if folder.is_dir():
+        for file in folder.glob(f"{NETWORK}-*-eth0"):
+            pod = file.name.removeprefix(f"{NETWORK}-").removesuffix("-eth0")
+            (folder / f"cni-loopback-{pod}-lo").unlink(missing_ok=True)
+            file.unlink()
+    for empty in (folder, NETWORK_RESULTS / "cache", NETWORK_RESULTS):
+        _remove_empty(empty)
+
+
+def _remove_shim_sockets() -> None:
+    """Sockets that nobody listens on; another containerd's shims answer and are left alone."""
+    if SHIM_SOCKETS.is_dir():
+        for file in SHIM_SOCKETS.iterdir():
+            if file.is_socket() and not socket_ready(file)():
                 file.unlink()
-            _remove_empty(folder)
-    _remove_empty(NETWORK_RESULTS)
+    for empty in (SHIM_SOCKETS, SHIM_SOCKETS.parent):
+        _remove_empty(empty)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -10,7 +10,9 @@ from devcluster.command import run
 def mounts_below(table: str, folder: Path) -> list[str]:
     """The mount points inside a folder, youngest first, from the text of /proc/self/mounts."""
     inside = f"{folder}/"
-    points = [line.split()[1].encode().decode("unicode_escape") for line in table.splitlines()]
+    points = [
+        line.split()[1].encode().decode("unicode_escape") for line in table.splitlines()
+    ]
     return [point for point in reversed(points) if point.startswith(inside)]
 
 

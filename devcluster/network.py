@@ -44,7 +44,11 @@ class Switches:
         """Remember the present values, unless an earlier start did, and set ours."""
         if not self._memory.exists():
             names = [*SWITCHES, *TOUCHED]
-            before = {n: (self._root / n).read_text() for n in names if (self._root / n).exists()}
+            before = {
+                n: (self._root / n).read_text()
+                for n in names
+                if (self._root / n).exists()
+            }
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             self._memory.write_text(json.dumps(before))
         for name, value in SWITCHES.items():
@@ -65,7 +69,16 @@ def ensure_link() -> None:
     """Make the node's link with its address and the route of the Services."""
     if not succeeds(["ip", "link", "show", LINK]):
         run(["ip", "link", "add", LINK, "type", "veth", "peer", "name", PEER])
-    run(["ip", "address", "replace", f"{NODE_ADDRESS}/{NODE_NETWORK.split('/')[1]}", "dev", LINK])
+    run(
+        [
+            "ip",
+            "address",
+            "replace",
+            f"{NODE_ADDRESS}/{NODE_NETWORK.split('/')[1]}",
+            "dev",
+            LINK,
+        ]
+    )
     for name in (LINK, PEER):
         run(["ip", "link", "set", name, "up"])
     run(["ip", "route", "replace", SERVICE_NETWORK, "dev", LINK])

@@ -32,9 +32,14 @@ def containerd_config(settings: Settings, pause_image: str) -> str:
 version = 3
 root = '{settings.data}/containerd'
 state = '{settings.run}/containerd'
-disabled_plugins = ['io.containerd.internal.v1.tracing', 'io.containerd.snapshotter.v1.erofs',
-  'io.containerd.snapshotter.v1.blockfile', 'io.containerd.differ.v1.erofs', 'io.containerd.nri.v1.nri',
-  'io.containerd.internal.v1.opt']
+disabled_plugins = [
+  'io.containerd.differ.v1.erofs',
+  'io.containerd.internal.v1.opt',
+  'io.containerd.internal.v1.tracing',
+  'io.containerd.nri.v1.nri',
+  'io.containerd.snapshotter.v1.blockfile',
+  'io.containerd.snapshotter.v1.erofs',
+]
 
 [grpc]
   address = '{settings.containerd_socket}'
@@ -58,6 +63,7 @@ disabled_plugins = ['io.containerd.internal.v1.tracing', 'io.containerd.snapshot
     runtime_type = 'io.containerd.runc.v2'
     [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
       SystemdCgroup = false
+      Root = '{settings.run}/runc'
 """
 
 

@@ -45,7 +45,9 @@ class Settings:
         home = Path(environment.get("HOME") or "/root")
         return cls(
             state=Path(environment.get("DEVCLUSTER_STATE") or "/var/lib/devcluster"),
-            cache=Path(environment.get("DEVCLUSTER_CACHE") or home / ".cache" / "devcluster"),
+            cache=Path(
+                environment.get("DEVCLUSTER_CACHE") or home / ".cache" / "devcluster"
+            ),
         )
 
     @property
