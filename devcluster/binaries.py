@@ -9,18 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.command import run
-from devcluster.errors import CommandFailed, DevclusterError
+from devcluster.errors import DevclusterError
+from devcluster.settings import CHECKOUT
 
 SOURCES = Path(__file__).resolve().parent
 KUBERNETES_VERSION = "1.36.3"
 STRIP = "-s -w"
+GO_NEEDED = (1, 26)
+BUILD_TIMEOUT = 3600
 KUBERNETES_PROGRAMS = (
     "etcd",
     "kube-apiserver",
@@ -158,42 +160,26 @@ def _make(build: Build, folder: Path) -> None:
     """Build beside the final place and rename: a cut build leaves nothing that looks whole."""
     draft = folder.with_name(f"{folder.name}.{os.getpid()}")
     draft.mkdir(parents=True)
-    environment = {
-        **os.environ,
-        "CGO_ENABLED": "0",
-        "GOBIN": str(draft),
-        "GOFLAGS": "-mod=mod",
-    }
-    if build.folder:
-        environment["GOFLAGS"] = "-mod=readonly"
-    _require_go()
+    mode = "-mod=readonly" if build.folder else "-mod=mod"
+    environment = {**_go_environment(), "GOBIN": str(draft), "GOFLAGS": mode}
+    arguments = ["nice", "-n", "5", *build.arguments(draft)]
     try:
-        done = subprocess.run(
-            ["nice", "-n", "5", *build.arguments(draft)],
-            cwd=SOURCES / build.folder if build.folder else draft,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise CommandFailed(
-                build.arguments(draft), done.returncode, done.stderr[-4000:]
-            )
+        place = SOURCES / build.folder if build.folder else draft
+        run(arguments, environment=environment, folder=place, timeout=BUILD_TIMEOUT)
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _require_go() -> None:
-    """Kubernetes of this version does not compile with an older Go."""
-    if shutil.which("go") is None:
-        raise DevclusterError(
-            "Go is missing: run scripts/install, which puts it into .venv/bin."
-        )
-    version = run(["go", "env", "GOVERSION"]).strip()
-    numbers = version.removeprefix("go").split("-")[0].split(".")
-    if tuple(int(n) for n in numbers[:2]) < (1, 26):
-        raise DevclusterError(
-            f"Go 1.26 or newer is needed, this is {version}: run scripts/install."
-        )
+def _go_environment() -> dict[str, str]:
+    """The environment of a Go that can compile Kubernetes: scripts/install puts one into .venv."""
+    tools = CHECKOUT / ".venv" / "bin"
+    search = f"{tools}:{os.environ.get('PATH', os.defpath)}"
+    environment = {**os.environ, "PATH": search, "CGO_ENABLED": "0"}
+    if shutil.which("go", path=search) is None:
+        raise DevclusterError("Go is missing: run scripts/install, which puts it into .venv/bin.")
+    version = run(["go", "env", "GOVERSION"], environment=environment).strip()
+    numbers = version.removeprefix("go").split(".")
+    if tuple(int(n) for n in numbers[:2]) < GO_NEEDED:
+        raise DevclusterError(f"Go 1.26 or newer is needed, this is {version}: run scripts/install.")
+    return environment

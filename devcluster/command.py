@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from devcluster.errors import CommandFailed, DevclusterError
 
@@ -13,6 +14,7 @@ def run(
     *,
     text: str | None = None,
     environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
     timeout: float = 120,
 ) -> str:
     """Run a program to its end and give its output; CommandFailed when it refuses."""
@@ -23,6 +25,7 @@ def run(
             env=None if environment is None else dict(environment),
             capture_output=True,
             text=True,
+            cwd=folder,
             timeout=timeout,
             check=False,
         )
