@@ -121,7 +121,7 @@ class HubService(Application):
         if self.config_file:
             self.load_config_file(self.config_file)
         logging.basicConfig(
-            level=self.log_level,
+            level=self.log.level,
             format="%(asctime)s %(levelname)s %(name)s %(message)s",
         )
         # A line for each call to the agents and the registry, twice a second, tells nobody

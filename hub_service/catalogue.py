@@ -135,7 +135,8 @@ class Catalogue:
 
 def _find(session: Session, owner: str, name: str) -> ImageRow | None:
     statement = select(ImageRow).where(ImageRow.owner == owner, ImageRow.name == name)
-    return session.scalar(_whole(statement))
+    row: ImageRow | None = session.scalar(_whole(statement))
+    return row
 
 
 def _require(session: Session, owner: str, name: str) -> ImageRow:

@@ -47,7 +47,7 @@ class Cluster:
         cls, namespace: str, *, container: str, agent_port: int
     ) -> "Cluster":
         """Use the ServiceAccount of the pod that this program runs in."""
-        config.load_incluster_config()
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
         api = client.CoreV1Api(client.ApiClient())
         return cls(api, namespace=namespace, container=container, agent_port=agent_port)
 

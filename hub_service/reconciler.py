@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from hub_service.commits import Commits
-from hub_service.errors import PublicError
+from hub_service.errors import PublicError, sentence
 from hub_service.events import JobFeed
 from hub_service.job_store import JobStore
 from hub_service.models import FAILED, Job
@@ -61,19 +61,27 @@ class Reconciler:
     def _turn(self) -> None:
         for job in self._jobs.unfinished():
             if job.id not in self._busy:
-                task = asyncio.create_task(self._advance(job), name=f"job {job.id}")
-                self._busy[job.id] = task
-                task.add_done_callback(lambda done, id=job.id: self._busy.pop(id, None))
+                self._busy[job.id] = asyncio.create_task(
+                    self._advance(job), name=f"job {job.id}"
+                )
 
     async def _advance(self, job: Job) -> None:
+        try:
+            await self._advance_once(job)
+        finally:
+            del self._busy[job.id]
+
+    async def _advance_once(self, job: Job) -> None:
         try:
             after = await self._commits.advance(job)
         except Exception:
             log.exception("Job %s of %s failed by a defect", job.id, job.owner)
             error = PublicError(
                 "internal_error",
-                "Something went wrong on our side. Your desktop is unharmed. "
-                "Try again, or tell your administrator: save {job}.",
+                sentence(
+                    "Something went wrong on our side. Your desktop is unharmed. "
+                    "Try again, or tell your administrator: save {job}."
+                ),
                 job=job.id,
             )
             after = self._jobs.update(job.id, state=FAILED, error=error.to_dict())

@@ -48,6 +48,9 @@ AGENT_SENTENCES = {
 }
 """The words for what an agent reports; its own sentence is among the details."""
 
+VISIBILITY_WORDS = (sentence("private"), sentence("shared"), sentence("published"))
+"""Marked here for the catalogues: the templates translate a value."""
+
 
 def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
     """Return an error's wire form: code, sentence in the person's language, details."""
@@ -132,7 +135,8 @@ def job_message(job: Job, _: Translate) -> str:
         return _("Cancelling… your desktop keeps running.")
     if job.silent_since:
         return _(
-            "A part of the system does not answer just now; we keep trying. Your desktop is unharmed."
+            "A part of the system does not answer just now; we keep trying. "
+            "Your desktop is unharmed."
         )
     if job.state == QUEUED:
         return _("Waiting to begin. Your desktop keeps running.")
