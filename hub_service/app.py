@@ -103,6 +103,10 @@ class HubService(Application):
         help="Seconds between two looks at the unfinished jobs: how fresh progress is.",
     )
 
+    @default("registry_username")
+    def _default_registry_username(self) -> str:
+        return os.environ.get("REGISTRY_USERNAME", "")
+
     @default("registry_password")
     def _default_registry_password(self) -> str:
         return os.environ.get("REGISTRY_PASSWORD", "")
