@@ -5,11 +5,7 @@ from typing import Any
 
 import httpx
 
-from hub_service.errors import PublicError, Unavailable, sentence
-
-
-class AgentError(PublicError):
-    """What the agent itself answered: its code and its sentence."""
+from hub_service.errors import AgentError, Unavailable, sentence
 
 
 class AgentClient:

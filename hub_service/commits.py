@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hub_service.agent_client import AgentClient, AgentError
+from hub_service.agent_client import AgentClient
 from hub_service.catalogue import Catalogue
-from hub_service.errors import Conflict, PublicError, Unavailable, sentence
+from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
 from hub_service.hub_client import HubClient
 from hub_service.job_store import JobStore
 from hub_service.kube import Cluster, SessionPod
@@ -191,7 +191,7 @@ class Commits:
         changes: dict[str, Any] = {"progress": _progress(status), "silent_since": None}
         if status["state"] == "failed":
             error = status["error"]
-            told = PublicError(
+            told = AgentError(
                 error["code"], error["message"], details=error.get("details")
             )
             return {**changes, **_end(FAILED, error=told.to_dict())}

@@ -5,7 +5,8 @@
     ├── Forbidden          known, but not allowed
     ├── NotFound           unknown, or not to be seen by this person
     ├── Conflict           not possible now, in the state things are in
-    └── Unavailable        a part that is needed does not answer; trying again helps
+    ├── Unavailable        a part that is needed does not answer; trying again helps
+    └── AgentError         what an agent answered: its code, and its own sentence in English
 
 Everything else that is raised is a defect: it is logged, and the person reads a
 sentence without its text.
@@ -65,6 +66,14 @@ class NotFound(PublicError):
 
 class Conflict(PublicError):
     """Not possible now, in the state things are in."""
+
+
+class AgentError(PublicError):
+    """What an agent answered; views.py has the words for its codes."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is kept, marked as an agent's."""
+        return {**super().to_dict(), "agent": True}
 
 
 class Unavailable(PublicError):

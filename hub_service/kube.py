@@ -12,8 +12,8 @@ from kubernetes.aio.client.exceptions import ApiException
 from hub_service.errors import Unavailable, sentence
 from hub_service.models import Server
 
-TIMEOUT = (3, 30)
-"""Seconds to connect and to read, for every call."""
+TIMEOUT = 15
+"""Seconds for a whole call."""
 
 AGENT_MEMORY = 5.0
 """Seconds for which an agent's address is believed: fifty saves ask for it twice a second."""

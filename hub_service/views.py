@@ -55,7 +55,7 @@ VISIBILITY_WORDS = (sentence("private"), sentence("shared"), sentence("published
 def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
     """Return an error's wire form: code, sentence in the person's language, details."""
     template = AGENT_SENTENCES.get(error["code"])
-    if template and not error["values"]:
+    if template and error.get("agent"):
         details = {**error["details"], "reported": error["text"]}
         return {"code": error["code"], "message": _(template), "details": details}
     message = _(error["text"], **error["values"])
