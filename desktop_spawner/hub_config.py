@@ -29,7 +29,11 @@ TEMPLATES = Path(__file__).parent / "templates" / "hub"
 
 
 def configure(
-    config: Config, values: Mapping[str, Any], *, cull_hours: float, environ: Mapping[str, str]
+    config: Config,
+    values: Mapping[str, Any],
+    *,
+    cull_hours: float,
+    environ: Mapping[str, str],
 ) -> None:
     """Fill JupyterHub's configuration.
 
@@ -49,7 +53,9 @@ def configure(
     config.merge(Config({name: dict(traits) for name, traits in values.items()}))
 
 
-def configure_from_files(config: Config, folder: Path, environ: Mapping[str, str]) -> None:
+def configure_from_files(
+    config: Config, folder: Path, environ: Mapping[str, str]
+) -> None:
     """Fill the configuration from the chart's `config.json` and `cull.json`."""
     values = json.loads((folder / "config.json").read_text())
     cull = json.loads((folder / "cull.json").read_text())
@@ -77,9 +83,19 @@ def _roles() -> list[dict[str, Any]]:
             # The token inside a desktop: it can save, and do nothing else that it could not
             # do before.
             "name": "server",
-            "scopes": ["users:activity!user", "access:servers!server", ACCESS, READ, WRITE],
+            "scopes": [
+                "users:activity!user",
+                "access:servers!server",
+                ACCESS,
+                READ,
+                WRITE,
+            ],
         },
-        {"name": "desktops-admin", "scopes": [ACCESS, ADMIN], "groups": ["desktops-admins"]},
+        {
+            "name": "desktops-admin",
+            "scopes": [ACCESS, ADMIN],
+            "groups": ["desktops-admins"],
+        },
         {
             # Who has which servers, to stop one after a save, and to say it is in use.
             "name": "desktops-service",
@@ -111,7 +127,12 @@ def _cull(config: Config, hours: float) -> None:
     config.JupyterHub.load_roles.append(
         {
             "name": "idle-culler",
-            "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+            "scopes": [
+                "list:users",
+                "read:users:activity",
+                "read:servers",
+                "delete:servers",
+            ],
             "services": ["idle-culler"],
         }
     )
