@@ -9,6 +9,9 @@ Profile = dict[str, Any]
 CUSTOMISE_GID = 2600
 """The group whose members the image's sudoers lets become root; only a customise session has it."""
 
+HOME_VOLUME = "00-home"
+"""The key of the home among the volumes; KubeSpawner sorts by key."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -101,10 +104,13 @@ def session_option(home: Home) -> dict[str, Any]:
 def _use(home: Home) -> dict[str, Any]:
     return {
         "storage_pvc_ensure": True,
-        "volumes": [
-            {"name": "home", "persistentVolumeClaim": {"claimName": home.claim}}
-        ],
-        "volume_mounts": [{"name": "home", "mountPath": home.mount_path}],
+        "volumes": {
+            HOME_VOLUME: {
+                "name": "home",
+                "persistentVolumeClaim": {"claimName": home.claim},
+            }
+        },
+        "volume_mounts": {HOME_VOLUME: {"name": "home", "mountPath": home.mount_path}},
         "supplemental_gids": [],
         "container_security_context": {
             "allowPrivilegeEscalation": False,
@@ -117,8 +123,9 @@ def _use(home: Home) -> dict[str, Any]:
 def _customise() -> dict[str, Any]:
     return {
         "storage_pvc_ensure": False,
-        "volumes": [],
-        "volume_mounts": [],
+        # None takes the home away and leaves the administrator's own volumes.
+        "volumes": {HOME_VOLUME: None},
+        "volume_mounts": {HOME_VOLUME: None},
         "supplemental_gids": [CUSTOMISE_GID],
         "container_security_context": {
             # sudo is setuid. What apt and dpkg never need is dropped all the same: raw

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kubespawner import KubeSpawner
-from traitlets import Callable, Dict, Float, Instance, List, Unicode, default
+from traitlets import Callable, Dict, Float, Instance, List, Unicode, default, validate
 
 from desktop_i18n import language_of
 from desktop_spawner.catalogue_client import Answer, CatalogueClient
@@ -102,6 +102,22 @@ class DesktopSpawner(KubeSpawner):  # type: ignore[misc]  # kubespawner has no a
     def _default_pvc_name_template(self) -> str:
         # One home a person, whichever desktop they start: not one for each named server.
         return "home-{username}"
+
+    @default("volumes")
+    def _default_volumes(self) -> dict[str, Any]:
+        return {}
+
+    @default("volume_mounts")
+    def _default_volume_mounts(self) -> dict[str, Any]:
+        return {}
+
+    @validate("volumes", "volume_mounts")
+    def _named_volumes(self, proposal: Any) -> dict[str, Any]:
+        """Give a list's entries names: KubeSpawner merges dictionaries, but replaces lists."""
+        value = proposal["value"]
+        if isinstance(value, list):
+            return {f"{number:02}": one for number, one in enumerate(value, start=10)}
+        return dict(value)
 
     @default("pod_security_context")
     def _default_pod_security_context(self) -> dict[str, Any]:

@@ -124,3 +124,16 @@ async def test_a_link_chooses_what_the_form_would(spawner: DesktopSpawner) -> No
         "profile": "alice/gis",
         "session": "use",
     }
+
+
+@pytest.mark.parametrize("session", ["use", "customise"])
+async def test_an_administrators_own_volumes_stay(
+    spawner: DesktopSpawner, session: str
+) -> None:
+    spawner.volumes = [{"name": "ca", "configMap": {"name": "ca"}}]
+    spawner.volume_mounts = [{"name": "ca", "mountPath": "/etc/ca"}]
+    pod = await pod_of(spawner, session=session)
+    mounts = [
+        mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]
+    ]
+    assert mounts == (["/home/jovyan", "/etc/ca"] if session == "use" else ["/etc/ca"])

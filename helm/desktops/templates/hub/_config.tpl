@@ -1,12 +1,6 @@
 {{- /* The hub's configuration as traits; hub.config of the values has the last word.
      The same dictionary is what an existing Zero-to-JupyterHub release takes (docs). */ -}}
 {{- define "desktops.hub-config" -}}
-{{- $volumes := list -}}
-{{- $mounts := list -}}
-{{- if .Values.extraCaBundle -}}
-{{- $volumes = list (dict "name" "ca-bundle" "configMap" (dict "name" (include "desktops.ca-bundle" .))) -}}
-{{- $mounts = list (dict "name" "ca-bundle" "mountPath" "/etc/desktops/ca" "readOnly" true) -}}
-{{- end -}}
 JupyterHub:
   spawner_class: desktops
   ip: 0.0.0.0
@@ -40,6 +34,16 @@ DesktopSpawner:
   common_labels:
     app.kubernetes.io/name: desktops
     app.kubernetes.io/component: session
+  {{- if .Values.extraCaBundle }}
+  volumes:
+    {{- include "desktops.ca-volume" . | nindent 4 }}
+  volume_mounts:
+    {{- include "desktops.ca-mount" . | nindent 4 }}
+  environment:
+    {{- range include "desktops.ca-env" . | fromYamlArray }}
+    {{ .name }}: {{ .value }}
+    {{- end }}
+  {{- end }}
   start_timeout: {{ .Values.desktops.startTimeout }}
   http_timeout: 60
 {{- end }}
