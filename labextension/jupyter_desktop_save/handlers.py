@@ -66,7 +66,7 @@ class Handler(APIHandler):  # type: ignore[misc]
         error = kwargs.get("exc_info", (None, None, None))[1]
         if not isinstance(error, ServiceError):
             reason = getattr(error, "log_message", None) or self._reason
-            code = "forbidden" if status_code == 403 else "internal_error"
+            code = "signed_out" if status_code == 403 else "internal_error"
             error = ServiceError(status=status_code, code=code, message=str(reason))
         self.set_status(error.status)
         self.set_header("Content-Type", "application/json")
