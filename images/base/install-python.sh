@@ -22,7 +22,8 @@ rm -rf /opt/jupyter/share/jupyter/kernels/python3
 /opt/python/bin/python -m ipykernel install --prefix /opt/jupyter --name python3 \
   --display-name 'Python 3' >/dev/null
 
-# Maps and tests that no page loads.
+# Maps, tests, and the hub's own pages: nothing here loads them.
+rm -rf /opt/jupyter/share/jupyterhub/static/components
 find /opt/jupyter/share/jupyter /opt/jupyter/lib -name '*.js.map' -delete
 rm -rf /opt/jupyter/lib/python3*/site-packages/*/tests
 fix-permissions.sh /opt/python
