@@ -1,0 +1,1 @@
+"""A real Kubernetes cluster of one node on one machine: `python3 -m devcluster up`."""
