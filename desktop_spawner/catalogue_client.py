@@ -1,0 +1,78 @@
+"""Asks the catalogue which images a person may start: the spawner's only HTTP."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from traitlets import Float, Unicode
+from traitlets.config import SingletonConfigurable
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the catalogue said, and when."""
+
+    entries: list[dict[str, Any]]
+    asked: float
+    """When the catalogue gave this answer, in seconds since the epoch; 0 = it never did."""
+    fresh: bool
+    """False when this is an earlier answer because the catalogue does not answer now."""
+
+
+class CatalogueClient(SingletonConfigurable):
+    """Reads the catalogue of hub_service, and remembers its last good answer for each person.
+
+    - one object in a hub, shared by all spawners
+    - never raises: a catalogue that is down gives the last good answer, marked as such
+    """
+
+    url = Unicode(
+        "",
+        config=True,
+        help="""
+        The address of hub_service's API as seen from the hub, such as
+        `http://hub-service:8080/services/desktops/api/v1`.
+
+        Empty: there is no catalogue, only the base images are offered.
+        """,
+    )
+    token = Unicode(
+        "",
+        config=True,
+        help="The API token of the JupyterHub service that may read everybody's profiles.",
+    )
+    timeout = Float(
+        3.0,
+        config=True,
+        help="""
+        Seconds to wait for the catalogue before the last good answer is used.
+
+        A person waits this long for the spawn page when hub_service is down.
+        """,
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._last: dict[str, Answer] = {}
+
+    async def profiles(self, user: str) -> Answer:
+        """Return the images that this user may start."""
+        if not self.url:
+            return Answer([], 0, fresh=True)
+        try:
+            entries = await self._read(user)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            # ValueError and its like: an answer that is not ours, e.g. a proxy's error page.
+            self.log.warning("The catalogue did not answer for %s: %r", user, error)
+            last = self._last.get(user, Answer([], 0, fresh=False))
+            return Answer(last.entries, last.asked, fresh=False)
+        self._last[user] = answer = Answer(entries, time.time(), fresh=True)
+        return answer
+
+    async def _read(self, user: str) -> list[dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with httpx.AsyncClient(timeout=self.timeout, headers=headers) as client:
+            reply = await client.get(f"{self.url}/profiles", params={"user": user})
+        reply.raise_for_status()
+        return list(reply.json()["items"])

@@ -1,0 +1,163 @@
+"""Base images and catalogue entries become KubeSpawner's profile list (pure)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Profile = dict[str, Any]
+
+CUSTOMISE_GID = 2600
+"""The group whose members the image's sudoers lets become root; only a customise session has it."""
+
+HOME_VOLUME = "00-home"
+"""The key of the home among the volumes; KubeSpawner sorts by key."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The volume that keeps a person's files between use sessions."""
+
+    claim: str
+    mount_path: str
+
+
+def base_profiles(images: Iterable[Mapping[str, Any]]) -> list[Profile]:
+    """Make a profile of each base image of the configuration.
+
+    Each image is a mapping with `slug`, `title`, `image` and, optionally, `description`
+    and `size` (bytes).
+    """
+    return [
+        {
+            "slug": image["slug"],
+            "display_name": image["title"],
+            "description": image.get("description", ""),
+            "kubespawner_override": {
+                "image": image["image"],
+                "environment": {
+                    "DESKTOPS_IMAGE": "",
+                    "DESKTOPS_IMAGE_TITLE": image["title"],
+                },
+            },
+            "desktop": {
+                "kind": "base",
+                "owner": "",
+                "size": image.get("size"),
+                "created": None,
+            },
+        }
+        for image in images
+    ]
+
+
+def catalogue_profiles(
+    entries: Iterable[Mapping[str, Any]], user: str
+) -> list[Profile]:
+    """Make a profile of each entry that the catalogue lets this user start."""
+    return [
+        {
+            "slug": f"{entry['owner']}/{entry['name']}",
+            "display_name": entry["title"],
+            "description": entry["description"],
+            "kubespawner_override": {
+                "image": entry["reference"],
+                "environment": {
+                    "DESKTOPS_IMAGE": f"{entry['owner']}/{entry['name']}@{entry['version']}",
+                    "DESKTOPS_IMAGE_TITLE": entry["title"],
+                },
+            },
+            "desktop": {
+                "kind": "mine" if entry["owner"] == user else entry["visibility"],
+                "owner": entry["owner"],
+                "version": entry["version"],
+                "size": entry["size"],
+                "created": entry["created"],
+            },
+        }
+        for entry in entries
+    ]
+
+
+def session_option(home: Home) -> dict[str, Any]:
+    """Return the choice between the two kinds of session.
+
+    - *use*: the home is the person's volume; nobody in the pod can become root
+    - *customise*: nothing covers the home, so that it is part of what is saved; sudo works
+    - both set the same keys, so nothing of an earlier choice stays on a spawner used again
+    """
+    return {
+        "display_name": "Session",
+        "choices": {
+            "use": {
+                "display_name": "Use",
+                "default": True,
+                "kubespawner_override": _use(home),
+            },
+            "customise": {
+                "display_name": "Customise",
+                "kubespawner_override": _customise(),
+            },
+        },
+    }
+
+
+def _use(home: Home) -> dict[str, Any]:
+    return {
+        "storage_pvc_ensure": True,
+        "volumes": {
+            HOME_VOLUME: {
+                "name": "home",
+                "persistentVolumeClaim": {"claimName": home.claim},
+            }
+        },
+        "volume_mounts": {HOME_VOLUME: {"name": "home", "mountPath": home.mount_path}},
+        "supplemental_gids": [],
+        "container_security_context": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "environment": {"DESKTOPS_SESSION": "use"},
+    }
+
+
+def _customise() -> dict[str, Any]:
+    return {
+        "storage_pvc_ensure": False,
+        # None takes the home away and leaves the administrator's own volumes.
+        "volumes": {HOME_VOLUME: None},
+        "volume_mounts": {HOME_VOLUME: None},
+        "supplemental_gids": [CUSTOMISE_GID],
+        "container_security_context": {
+            # sudo is setuid. What apt and dpkg never need is dropped all the same: raw
+            # packets on the pod network and device nodes.
+            "allowPrivilegeEscalation": True,
+            "capabilities": {"drop": ["NET_RAW", "MKNOD"]},
+        },
+        "environment": {"DESKTOPS_SESSION": "customise"},
+    }
+
+
+def size_option(sizes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the choice of CPU and memory; the first size is the default.
+
+    Each size is a mapping with `slug`, `title`, `cpu_limit` (cores) and `mem_limit` ("2G").
+    """
+    return {
+        "display_name": "Size",
+        "choices": {
+            size["slug"]: {
+                "display_name": size["title"],
+                "kubespawner_override": {
+                    key: size[key]
+                    for key in (
+                        "cpu_limit",
+                        "cpu_guarantee",
+                        "mem_limit",
+                        "mem_guarantee",
+                    )
+                    if key in size
+                },
+            }
+            for size in sizes
+        },
+    }

@@ -1,0 +1,234 @@
+"""Reads the configuration, builds the objects, starts the server."""
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+from jupyterhub.services.auth import HubOAuth
+from sqlalchemy import Engine
+from tornado.httpserver import HTTPServer
+from tornado.web import Application as TornadoApplication
+from tornado.web import StaticFileHandler
+from traitlets import Float, Integer, Unicode, default
+from traitlets.config import Application
+
+from hub_service.agent_client import AgentClient
+from hub_service.catalogue import Catalogue
+from hub_service.commits import Commits
+from hub_service.database import open_database
+from hub_service.events import JobFeed
+from hub_service.handlers import default_handlers
+from hub_service.hub_client import HubClient
+from hub_service.images import Images
+from hub_service.job_store import JobStore
+from hub_service.kube import Cluster
+from hub_service.metrics import Metrics
+from hub_service.openapi import Contract
+from hub_service.reconciler import Reconciler
+from hub_service.registry import ImageStore
+from hub_service.services import Services
+from oci.auth import Credentials
+from oci.client import RegistryClient
+
+STATIC = Path(__file__).parent / "static"
+AGENT_TIMEOUT = httpx.Timeout(10.0, read=60.0)
+"""A preview walks all that changed; 60 s are enough for a million entries."""
+
+
+class HubService(Application):
+    """The catalogue of desktop images and the jobs that make them."""
+
+    name = "hub_service"
+    raise_config_file_errors = True
+    aliases = {"config": "HubService.config_file"}
+
+    config_file = Unicode(
+        "", config=True, help="The configuration file (.py or .json) to read."
+    )
+    address = Unicode("", config=True, help="The address to listen on; empty = all.")
+    port = Integer(8080, config=True, help="The port to listen on.")
+    database_url = Unicode(
+        "sqlite:///desktops.sqlite",
+        config=True,
+        help="""
+        The database, as SQLAlchemy writes it: an SQLite file by default,
+        `postgresql+psycopg://user:password@host/name` for PostgreSQL.
+        """,
+    )
+    namespace = Unicode(
+        "",
+        config=True,
+        help="The namespace of the desktops' pods. Default: this pod's own.",
+    )
+    container_name = Unicode(
+        "notebook",
+        config=True,
+        help="The container of a pod that is the desktop. Only set this for other spawners.",
+    )
+    agent_port = Integer(8090, config=True, help="The port of the snapshot agents.")
+    agent_token_file = Unicode(
+        "/var/run/secrets/desktops/agent-token",
+        config=True,
+        help="The file of the projected ServiceAccount token for the agents.",
+    )
+    registry_url = Unicode(
+        "http://registry:5000",
+        config=True,
+        help="The address of the registry as seen from the cluster's programs.",
+    )
+    registry_host = Unicode(
+        "localhost:30500",
+        config=True,
+        help="The registry's name in image references, as the nodes know it.",
+    )
+    registry_prefix = Unicode(
+        "desktops", config=True, help="The path below which saved images are kept."
+    )
+    registry_username = Unicode(
+        "", config=True, help="Who may read and delete manifests."
+    )
+    registry_password = Unicode(
+        config=True, help="Default: the variable REGISTRY_PASSWORD."
+    )
+    hub_prefix = Unicode(
+        "/hub/", config=True, help="The path of the hub as people see it."
+    )
+    reconcile_interval = Float(
+        0.5,
+        config=True,
+        help="Seconds between two looks at the unfinished jobs: how fresh progress is.",
+    )
+
+    @default("registry_username")
+    def _default_registry_username(self) -> str:
+        return os.environ.get("REGISTRY_USERNAME", "")
+
+    @default("registry_password")
+    def _default_registry_password(self) -> str:
+        return os.environ.get("REGISTRY_PASSWORD", "")
+
+    @default("namespace")
+    def _default_namespace(self) -> str:
+        return os.environ.get("POD_NAMESPACE", "desktops")
+
+    @default("log_level")
+    def _default_log_level(self) -> int:
+        return logging.INFO
+
+    def initialize(self, argv: list[str] | None = None) -> None:
+        """Read command line and configuration file."""
+        super().initialize(argv)
+        if self.config_file:
+            self.load_config_file(self.config_file)
+        logging.basicConfig(
+            level=self.log.level,
+            format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        )
+        # A line for each call to the agents and the registry, twice a second, tells nobody
+        # anything; what fails is logged where it fails.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+
+    def start(self) -> None:
+        """Run until the process is told to end."""
+        asyncio.run(self.main())
+
+    async def main(self) -> None:
+        """Serve and reconcile; end cleanly on SIGTERM and SIGINT."""
+        engine = open_database(self.database_url)
+        auth = HubOAuth.instance(parent=self)
+        cluster = Cluster.in_cluster(
+            self.namespace, container=self.container_name, agent_port=self.agent_port
+        )
+        async with httpx.AsyncClient(timeout=AGENT_TIMEOUT) as http:
+            services = self.build(engine, http, cluster, auth)
+            server = HTTPServer(self.web(services), xheaders=True)
+            server.listen(self.port, self.address)
+            self.log.info("Listening on port %d", self.port)
+            loop = asyncio.create_task(services.reconciler.run(), name="reconciler")
+            try:
+                await self._told_to_end(loop)
+            finally:
+                server.stop()
+                loop.cancel()
+                await asyncio.gather(loop, return_exceptions=True)
+                await cluster.close()
+                engine.dispose()
+
+    async def _told_to_end(self, loop: asyncio.Task[None]) -> None:
+        """Wait for a signal; a reconciler that ended by itself ends the program too."""
+        told = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
+        waiting = asyncio.create_task(told.wait(), name="signals")
+        await asyncio.wait({loop, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if loop.done():
+            loop.result()
+
+    def build(
+        self, engine: Engine, http: httpx.AsyncClient, cluster: Cluster, auth: HubOAuth
+    ) -> Services:
+        """Build the objects of the service around what talks to the outside."""
+        metrics, feed = Metrics(), JobFeed()
+        catalogue, jobs = Catalogue(engine), JobStore(engine)
+        hub = HubClient(http, auth.api_url, auth.api_token)
+        store = self._image_store(http)
+        commits = Commits(
+            catalogue=catalogue,
+            jobs=jobs,
+            cluster=cluster,
+            agents=AgentClient(http, Path(self.agent_token_file)),
+            store=store,
+            hub=hub,
+            container=self.container_name,
+        )
+        return Services(
+            catalogue=catalogue,
+            jobs=jobs,
+            images=Images(catalogue=catalogue, jobs=jobs, store=store),
+            commits=commits,
+            reconciler=Reconciler(
+                jobs=jobs,
+                commits=commits,
+                feed=feed,
+                interval=self.reconcile_interval,
+                ended=metrics.job_ended,
+            ),
+            feed=feed,
+            hub=hub,
+            store=store,
+            metrics=metrics,
+            contract=Contract(),
+            hub_prefix=self.hub_prefix,
+            prefix=auth.base_url,
+        )
+
+    def _image_store(self, http: httpx.AsyncClient) -> ImageStore:
+        known = self.registry_username or self.registry_password
+        client = RegistryClient(
+            self.registry_url,
+            http,
+            credentials=(
+                Credentials(self.registry_username, self.registry_password)
+                if known
+                else None
+            ),
+        )
+        return ImageStore(client, host=self.registry_host, prefix=self.registry_prefix)
+
+    def web(self, services: Services) -> TornadoApplication:
+        """Build the web application."""
+        routes: list[Any] = [
+            (f"{services.prefix}static/(.*)", StaticFileHandler, {"path": str(STATIC)})
+        ]
+        routes += [
+            (services.prefix + path, handler, {"services": services})
+            for path, handler in default_handlers
+        ]
+        return TornadoApplication(
+            routes, cookie_secret=os.urandom(32), log_function=lambda handler: None
+        )

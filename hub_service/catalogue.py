@@ -1,0 +1,259 @@
+"""The repository of images and their versions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, and_, exists, false, func, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from hub_service.errors import Conflict, sentence
+from hub_service.models import PRIVATE, PUBLISHED, SHARED, Image, Person, Version
+from hub_service.orm import AuditRow, ImageRow, ShareRow, VersionRow
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, and where the next one begins (None: this was the last)."""
+
+    items: tuple[Image, ...]
+    next: str | None
+
+
+class Catalogue:
+    """Keeps images, versions and who they are shared with.
+
+    - every change is one transaction, written into the audit in the same transaction
+    - a version's number is never used twice, also after the version was deleted
+    - calls are short and local, so they run in the event loop as JupyterHub's own do
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def image(self, owner: str, name: str) -> Image | None:
+        """Return one image, or None."""
+        with Session(self._engine) as session:
+            row = _find(session, owner, name)
+            return _image(row) if row else None
+
+    def images_seen_by(
+        self,
+        person: Person,
+        *,
+        query: str = "",
+        owner: str = "",
+        visibility: str = "",
+        cursor: str = "",
+        limit: int = 50,
+        startable: bool = False,
+    ) -> Page:
+        """Return the images that a person may see (or start), newest first.
+
+        - `cursor` is a page's `next`; images made meanwhile never appear twice
+        - `startable` leaves out what an administrator sees only as such, and empty images
+        """
+        conditions = [_seen_by(person, startable), _matches(query)]
+        conditions += [ImageRow.owner == owner] if owner else []
+        conditions += [ImageRow.visibility == visibility] if visibility else []
+        conditions += [ImageRow.active.is_not(None)] if startable else []
+        if cursor.isdigit():
+            conditions.append(ImageRow.id < int(cursor))
+        statement = select(ImageRow).where(*conditions).order_by(ImageRow.id.desc())
+        with Session(self._engine) as session:
+            rows = session.scalars(_whole(statement).limit(limit + 1)).all()
+            following = str(rows[limit - 1].id) if len(rows) > limit else None
+            return Page(tuple(_image(row) for row in rows[:limit]), following)
+
+    def add_version(self, owner: str, name: str, title: str, version: Version) -> Image:
+        """Record a version and make it the active one; the image is made when it is new.
+
+        Recording the same digest under the same number again changes nothing, so a job
+        that was interrupted just here can do it again.
+        """
+        with Session(self._engine) as session, session.begin():
+            row = _find(session, owner, name) or _add_image(session, owner, name, title)
+            known = next(
+                (one for one in row.versions if one.number == version.number), None
+            )
+            if known and known.digest != version.digest:
+                raise Conflict(
+                    "version_exists",
+                    sentence(
+                        "Version {number} exists already. Save again to make a new one."
+                    ),
+                    number=version.number,
+                )
+            if not known:
+                row.versions.insert(0, _version_row(version))
+            row.active = version.number
+            row.last_number = max(row.last_number, version.number)
+            _audit(session, owner, "version.add", f"{owner}/{name}:{version.number}")
+            session.flush()
+            return _image(row)
+
+    def last_number(self, owner: str, name: str) -> int:
+        """Return the highest number that a version of this image ever had; 0 = none."""
+        with Session(self._engine) as session:
+            row = _find(session, owner, name)
+            return row.last_number if row else 0
+
+    def change(self, actor: str, owner: str, name: str, **changes: Any) -> Image:
+        """Change title, description, visibility, active, shared_users or shared_groups."""
+        with Session(self._engine) as session, session.begin():
+            row = _require(session, owner, name)
+            for key in ("title", "description", "visibility", "active"):
+                if key in changes:
+                    setattr(row, key, changes[key])
+            for key, kind in (("shared_users", "user"), ("shared_groups", "group")):
+                if key in changes:
+                    _share(row, kind, changes[key])
+            session.flush()
+            _audit(session, actor, "image.change", f"{owner}/{name}", _plain(changes))
+            return _image(row)
+
+    def remove_version(self, actor: str, owner: str, name: str, number: int) -> None:
+        """Forget a version that is not the active one."""
+        with Session(self._engine) as session, session.begin():
+            row = _require(session, owner, name)
+            row.versions = [one for one in row.versions if one.number != number]
+            _audit(session, actor, "version.delete", f"{owner}/{name}:{number}")
+
+    def remove_image(self, actor: str, owner: str, name: str) -> None:
+        """Forget an image and all its versions."""
+        with Session(self._engine) as session, session.begin():
+            session.delete(_require(session, owner, name))
+            _audit(session, actor, "image.delete", f"{owner}/{name}")
+
+    def totals(self) -> tuple[int, int]:
+        """Return the number of images and of versions."""
+        with Session(self._engine) as session:
+            images = session.scalar(select(func.count(ImageRow.id))) or 0
+            return images, session.scalar(select(func.count(VersionRow.id))) or 0
+
+
+def _find(session: Session, owner: str, name: str) -> ImageRow | None:
+    statement = select(ImageRow).where(ImageRow.owner == owner, ImageRow.name == name)
+    row: ImageRow | None = session.scalar(_whole(statement))
+    return row
+
+
+def _require(session: Session, owner: str, name: str) -> ImageRow:
+    row = _find(session, owner, name)
+    if row is None:
+        raise Conflict("image_gone", sentence("This image was deleted meanwhile."))
+    return row
+
+
+def _whole(statement: Any) -> Any:
+    return statement.options(
+        selectinload(ImageRow.shares), selectinload(ImageRow.versions)
+    )
+
+
+def _seen_by(person: Person, startable: bool) -> ColumnElement[bool]:
+    if person.admin and not startable:
+        return ImageRow.id.is_not(None)
+    shared = exists().where(
+        ShareRow.image_id == ImageRow.id,
+        or_(
+            and_(ShareRow.kind == "user", ShareRow.name == person.name),
+            and_(ShareRow.kind == "group", ShareRow.name.in_(person.groups or [""])),
+        ),
+    )
+    return or_(
+        ImageRow.owner == person.name,
+        ImageRow.visibility == PUBLISHED,
+        and_(ImageRow.visibility == SHARED, shared) if person.name else false(),
+    )
+
+
+def _matches(query: str) -> ColumnElement[bool]:
+    words = [f"%{_literal(word)}%" for word in query.split()]
+    fields = (ImageRow.title, ImageRow.description, ImageRow.owner, ImageRow.name)
+    return and_(
+        ImageRow.id.is_not(None),
+        *[or_(*[field.ilike(word, escape="\\") for field in fields]) for word in words],
+    )
+
+
+def _literal(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _add_image(session: Session, owner: str, name: str, title: str) -> ImageRow:
+    row = ImageRow(
+        owner=owner,
+        name=name,
+        title=title,
+        description="",
+        visibility=PRIVATE,
+        active=None,
+        last_number=0,
+        created=datetime.now(UTC),
+    )
+    session.add(row)
+    return row
+
+
+def _share(row: ImageRow, kind: str, names: Iterable[str]) -> None:
+    wanted = set(names)
+    row.shares = [
+        share for share in row.shares if share.kind != kind or share.name in wanted
+    ]
+    known = {share.name for share in row.shares if share.kind == kind}
+    row.shares += [ShareRow(kind=kind, name=name) for name in sorted(wanted - known)]
+
+
+def _audit(
+    session: Session,
+    actor: str,
+    action: str,
+    target: str,
+    details: dict[str, Any] | None = None,
+) -> None:
+    moment = datetime.now(UTC)
+    session.add(
+        AuditRow(
+            at=moment, actor=actor, action=action, target=target, details=details or {}
+        )
+    )
+
+
+def _plain(changes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: sorted(value) if isinstance(value, (set, frozenset)) else value
+        for key, value in changes.items()
+    }
+
+
+def _version_row(version: Version) -> VersionRow:
+    return VersionRow(
+        **{name: getattr(version, name) for name in Version.__dataclass_fields__}
+    )
+
+
+def _version(row: VersionRow) -> Version:
+    return Version(
+        **{name: getattr(row, name) for name in Version.__dataclass_fields__}
+    )
+
+
+def _image(row: ImageRow) -> Image:
+    return Image(
+        owner=row.owner,
+        name=row.name,
+        title=row.title,
+        description=row.description,
+        visibility=row.visibility,
+        active=row.active,
+        created=row.created,
+        shared_users=frozenset(
+            share.name for share in row.shares if share.kind == "user"
+        ),
+        shared_groups=frozenset(
+            share.name for share in row.shares if share.kind == "group"
+        ),
+        versions=tuple(_version(one) for one in row.versions),
+    )

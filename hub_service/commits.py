@@ -1,0 +1,329 @@
+"""Saving a running desktop as a version: asked for, carried out step by step, ended."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hub_service.agent_client import AgentClient
+from hub_service.catalogue import Catalogue
+from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
+from hub_service.hub_client import HubClient
+from hub_service.job_store import JobStore
+from hub_service.kube import Cluster, SessionPod
+from hub_service.models import (
+    CANCELLED,
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    Job,
+    Person,
+    Server,
+    Version,
+)
+from hub_service.naming import checked_description, checked_title, name_of_title
+from hub_service.policy import require_own_server
+from hub_service.registry import ImageStore
+
+ATTEMPTS = 3
+"""How often an agent that lost a save (it was restarted) is given it again."""
+PATIENCE = timedelta(minutes=2)
+"""How long a part may be silent before a save fails: an agent's restart takes seconds."""
+
+
+@dataclass(frozen=True)
+class CommitRequest:
+    """What a person asked for in the save dialog."""
+
+    server: Server
+    title: str
+    description: str
+    include_home: bool
+    exclude: Sequence[str]
+    stop_after: bool
+
+
+class Commits:
+    """The use-case of a commit.
+
+    - everything that can refuse it is asked before the desktop is touched
+    - a job's steps are safe to repeat: the agent knows a job by its id, the catalogue
+      a version by its number and digest
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        jobs: JobStore,
+        cluster: Cluster,
+        agents: AgentClient,
+        store: ImageStore,
+        hub: HubClient,
+        container: str,
+    ) -> None:
+        self._catalogue = catalogue
+        self._jobs = jobs
+        self._cluster = cluster
+        self._agents = agents
+        self._store = store
+        self._hub = hub
+        self._container = container
+
+    async def preview(
+        self,
+        person: Person,
+        server: Server,
+        *,
+        include_home: bool,
+        exclude: Sequence[str],
+    ) -> dict[str, Any]:
+        """Return what a save of this desktop would take; the desktop is only read."""
+        require_own_server(person, server)
+        pod = await self._running_pod(server)
+        agent = await self._cluster.agent_on(pod.node)
+        body = {
+            "pod_uid": pod.uid,
+            "container": self._container,
+            "owner": server.user,
+            "include_home": include_home,
+            "exclude": list(exclude),
+        }
+        preview = await self._agents.preview(agent, body)
+        return {**preview, "image": self._suggestion(person, pod), "quota": None}
+
+    async def start(self, person: Person, request: CommitRequest) -> Job:
+        """Record a save after asking whether it can be done; the reconciler carries it out."""
+        require_own_server(person, request.server)
+        title = checked_title(request.title)
+        name = name_of_title(title)
+        description = checked_description(request.description)
+        pod = await self._running_pod(request.server)
+        await self._cluster.agent_on(pod.node)
+        await self._store.ping()
+        await self._hub.keep_alive(request.server)
+        # From here to the row nothing is awaited, so no second request comes in between.
+        active = self._jobs.unfinished()
+        _refuse_second(active, request.server)
+        same = [
+            job.number
+            for job in active
+            if (job.owner, job.image) == (person.name, name)
+        ]
+        return self._jobs.add(
+            id=uuid.uuid4().hex,
+            owner=person.name,
+            server=request.server,
+            image=name,
+            title=title,
+            number=max([self._catalogue.last_number(person.name, name), *same]) + 1,
+            request={
+                "pod_uid": pod.uid,
+                "node": pod.node,
+                "description": description,
+                "include_home": request.include_home,
+                "exclude": list(request.exclude),
+                "stop_after": request.stop_after,
+            },
+        )
+
+    async def advance(self, job: Job) -> Job:
+        """Bring a job one step further; called again until it has ended."""
+        try:
+            changes = await self._step(job)
+        except Unavailable as error:
+            changes = _wait(job, error)
+        except PublicError as error:
+            changes = _end(FAILED, error=error.to_dict())
+        if changes.get("state") in (SUCCEEDED, FAILED, CANCELLED):
+            changes["ended"] = datetime.now(UTC)
+        return self._jobs.update(job.id, **changes)
+
+    async def follow_up(self, job: Job) -> None:
+        """Do what belongs to the end of a job: stop the desktop if asked, leave no litter."""
+        if job.state == SUCCEEDED:
+            if job.request["stop_after"]:
+                await self._hub.stop(job.server)
+        elif job.attempts:
+            await self._discard(job)
+
+    async def _step(self, job: Job) -> dict[str, Any]:
+        agent = await self._cluster.agent_on(job.request["node"])
+        if job.cancel:
+            await self._agents.cancel(agent, job.id)
+        status = await self._agents.status(agent, job.id) if job.attempts else None
+        if status:
+            return await self._take(job, status)
+        return _end(CANCELLED) if job.cancel else await self._hand_over(job, agent)
+
+    async def _hand_over(self, job: Job, agent: str) -> dict[str, Any]:
+        """Give the job to the agent: the first time, or again after it was restarted."""
+        if job.attempts >= ATTEMPTS:
+            raise Conflict(
+                "agent_lost",
+                sentence(
+                    "The program that reads desktops stopped {attempts} times during this save. "
+                    "Your desktop is unharmed. Try again, or tell your administrator."
+                ),
+                attempts=job.attempts,
+            )
+        # Written down before the agent hears of it: after a crash in between, the agent is
+        # asked for a job it may not know, which is answered; the other way round a job
+        # could run that nobody asks for.
+        self._jobs.update(job.id, attempts=job.attempts + 1)
+        try:
+            status = await self._agents.start(agent, self._body(job))
+        except AgentError as error:
+            if error.code != "too_many_saves":
+                raise
+            # The node is busy with other desktops: the job stays in the queue.
+            return {"attempts": job.attempts, "silent_since": None}
+        return {
+            "state": RUNNING,
+            "started": job.started or datetime.now(UTC),
+            "progress": _progress(status),
+            "silent_since": None,
+        }
+
+    async def _take(self, job: Job, status: dict[str, Any]) -> dict[str, Any]:
+        """Take over what the agent says of a job."""
+        changes: dict[str, Any] = {"progress": _progress(status), "silent_since": None}
+        if status["state"] == "failed":
+            error = status["error"]
+            told = AgentError(
+                error["code"], error["message"], details=error.get("details")
+            )
+            return {**changes, **_end(FAILED, error=told.to_dict())}
+        if status["state"] == "cancelled":
+            return {**changes, **_end(CANCELLED)}
+        if status["state"] == "succeeded":
+            return {**changes, **await self._record(job, status["result"])}
+        return {**changes, "state": RUNNING}
+
+    async def _record(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
+        """Make the version known once the registry really holds it."""
+        if not await self._store.holds(job.owner, job.image, result["digest"]):
+            raise Conflict(
+                "version_missing",
+                sentence(
+                    "The image store does not hold what was sent to it. Your desktop is unharmed. "
+                    "Save it again."
+                ),
+                details={"digest": result["digest"]},
+            )
+        version = Version(
+            number=job.number,
+            digest=result["digest"],
+            reference=self._store.reference(job.owner, job.image, result["digest"]),
+            note=job.request["description"],
+            created=datetime.now(UTC),
+            size=result["size"],
+            new_bytes=result["new_bytes"],
+            layers=result["layers"],
+            base=result["base"],
+            origin=result["origin"],
+            details={key: result[key] for key in _DETAILS if key in result},
+        )
+        self._catalogue.add_version(job.owner, job.image, job.title, version)
+        return _end(SUCCEEDED, result=result)
+
+    async def _discard(self, job: Job) -> None:
+        """Delete what a save that did not end well may have pushed.
+
+        An agent writes the tag last; if it was lost right after that, the registry holds
+        a manifest that no version names. One that an earlier version names too (nothing
+        had changed) stays.
+        """
+        digest = await self._store.digest_of(job.owner, job.image, job.number)
+        image = self._catalogue.image(job.owner, job.image)
+        known = {version.digest for version in image.versions} if image else set()
+        if digest and digest not in known:
+            await self._store.delete(job.owner, job.image, digest)
+
+    async def _running_pod(self, server: Server) -> SessionPod:
+        pod = await self._cluster.session_pod(server)
+        if pod is None or not pod.running:
+            raise Conflict(
+                "server_not_running",
+                sentence(
+                    "This desktop is not running any more, so there is nothing to save."
+                ),
+            )
+        return pod
+
+    def _suggestion(self, person: Person, pod: SessionPod) -> dict[str, Any] | None:
+        """Return the person's own image that this desktop was started from."""
+        page = self._catalogue.images_seen_by(person, owner=person.name, limit=1000)
+        for image in page.items:
+            if any(version.reference == pod.image for version in image.versions):
+                number = self._catalogue.last_number(image.owner, image.name) + 1
+                return {
+                    "owner": image.owner,
+                    "name": image.name,
+                    "title": image.title,
+                    "next_version": number,
+                }
+        return None
+
+    def _body(self, job: Job) -> dict[str, Any]:
+        return {
+            "id": job.id,
+            "pod_uid": job.request["pod_uid"],
+            "container": self._container,
+            "owner": job.server.user,
+            "image": job.image,
+            "number": job.number,
+            "title": job.title,
+            "description": job.request["description"],
+            "include_home": job.request["include_home"],
+            "exclude": job.request["exclude"],
+        }
+
+
+_DETAILS = (
+    "packages",
+    "biggest",
+    "left_out",
+    "changed_while_saved",
+    "seconds",
+    "changed_bytes",
+    "entries",
+    "config_digest",
+    "peak_memory",
+)
+
+
+def _refuse_second(active: Sequence[Job], server: Server) -> None:
+    for job in active:
+        if job.server == server:
+            raise Conflict(
+                "save_in_progress",
+                sentence("This desktop is being saved already."),
+                details={"job": job.id},
+            )
+
+
+def _end(
+    state: str,
+    *,
+    error: dict[str, Any] | None = None,
+    result: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    return {"state": state, "error": error, "result": result, "silent_since": None}
+
+
+def _wait(job: Job, error: Unavailable) -> dict[str, Any]:
+    """Go on waiting for a silent part, or give up when it was silent too long."""
+    now = datetime.now(UTC)
+    since = job.silent_since or now
+    if now - since > PATIENCE:
+        return _end(FAILED, error=error.to_dict())
+    return {"silent_since": since}
+
+
+def _progress(status: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: status.get(key)
+        for key in ("step", "steps", "bytes_done", "bytes_total", "rate")
+    }

@@ -1,0 +1,14 @@
+"""All handlers of hub_service."""
+
+from typing import Any
+
+from hub_service.handlers import commits, health, images, jobs, pages, profiles
+
+default_handlers: list[tuple[str, type[Any]]] = [
+    *health.default_handlers,
+    *images.default_handlers,
+    *commits.default_handlers,
+    *jobs.default_handlers,
+    *profiles.default_handlers,
+    *pages.default_handlers,
+]

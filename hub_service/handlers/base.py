@@ -1,0 +1,208 @@
+"""What all handlers share: who asks, what they may, how answers and errors look."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
+
+from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
+from tornado.web import HTTPError, RequestHandler
+
+from desktop_i18n import Translate, language_of, translator
+from hub_service.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PublicError,
+    Unavailable,
+    sentence,
+)
+from hub_service.models import Person
+from hub_service.services import Services
+from hub_service.views import Views, public_error_view
+
+log = logging.getLogger(__name__)
+
+READ, WRITE, ADMIN = (
+    "custom:desktops:read",
+    "custom:desktops:write",
+    "custom:desktops:admin",
+)
+METRICS = "custom:desktops:metrics"
+PROFILES = "custom:desktops:profiles"
+
+STATUS: list[tuple[type[PublicError], int]] = [
+    (BadRequest, 422),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Unavailable, 503),
+    # What an agent refused: the desktop is in a state in which it cannot be saved.
+    (PublicError, 409),
+]
+
+Handler = TypeVar("Handler", bound="BaseHandler")
+Verb = Callable[..., Awaitable[None]]
+
+
+class BaseHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
+    """Knows the person and their language; gives errors their form."""
+
+    def initialize(self, services: Services) -> None:
+        """Take the objects of the running service."""
+        self.services = services
+
+    async def prepare(self) -> None:
+        """Ask JupyterHub who this is; a cookie's write needs its XSRF token."""
+        model = await self.hub_auth.get_user(self, sync=False)
+        try:
+            self._hub_auth_user_cache = self.check_hub_user(model) if model else None
+        except UserNotAllowed:
+            raise HTTPError(403, "this user may not use the service") from None
+
+    @property
+    def _(self) -> Translate:
+        return translator("hub_service", self.language)
+
+    @property
+    def language(self) -> str:
+        """The language of the answer."""
+        return language_of(self.request.headers.get("Accept-Language", ""))
+
+    @property
+    def person(self) -> Person:
+        """Who asks."""
+        model = self.current_user
+        scopes = model.get("scopes", ())
+        return Person(
+            # A service that is not a person owns nothing: its name is no user's name.
+            model["name"] if model.get("kind") == "user" else "",
+            frozenset(model.get("groups") or ()),
+            admin=ADMIN in scopes,
+        )
+
+    @property
+    def views(self) -> Views:
+        """Makes the wire forms."""
+        return Views(self.services.prefix, self.services.hub_prefix)
+
+    def require_scope(self, scope: str) -> None:
+        """Raise Forbidden unless the token or login holds the scope; admin holds all but one."""
+        scopes = self.current_user.get("scopes", ())
+        if scope not in scopes and not (ADMIN in scopes and scope != PROFILES):
+            raise Forbidden(
+                "scope_missing",
+                sentence(
+                    "This needs the permission {scope}, which you do not have here."
+                ),
+                scope=scope,
+            )
+
+    def on_finish(self) -> None:
+        """Count the request."""
+        self.services.metrics.request(
+            type(self).__name__,
+            str(self.request.method),
+            self.get_status(),
+            self.request.request_time(),
+        )
+
+    def set_default_headers(self) -> None:
+        """Forbid what no page of ours needs."""
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-store")
+
+
+class ApiHandler(BaseHandler):
+    """Speaks JSON."""
+
+    def redirect_to_login(self) -> NoReturn:
+        """Say 401 instead: a program cannot follow a login page."""
+        raise HTTPError(401)
+
+    def body(self, schema: str) -> dict[str, Any]:
+        """Return the request's JSON body after checking it against the contract."""
+        try:
+            body = json.loads(self.request.body or b"null")
+        except ValueError as error:
+            raise BadRequest(
+                "invalid_json",
+                sentence("The request is not valid JSON: {why}."),
+                why=str(error),
+            ) from error
+        self.services.contract.check(schema, body)
+        return dict(body)
+
+    def send(self, answer: dict[str, Any], status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.finish(answer)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer every error in the one form of the API."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if isinstance(error, PublicError):
+            self.set_status(status_of(error))
+            self.finish({"error": public_error_view(error, self._)})
+            return
+        sentences = {
+            401: self._(
+                "You are not logged in, or your login has ended. Log in again."
+            ),
+            403: self._("You may not do this."),
+            404: self._("There is nothing at this address."),
+            405: self._("This cannot be done at this address."),
+        }
+        message = sentences.get(
+            status_code,
+            self._("Something went wrong on our side. Nothing was lost. Try again."),
+        )
+        code = {
+            401: "not_logged_in",
+            403: "forbidden",
+            404: "not_found",
+            405: "bad_method",
+        }
+        self.finish(
+            {
+                "error": {
+                    "code": code.get(status_code, "internal_error"),
+                    "message": message,
+                    "details": {},
+                }
+            }
+        )
+
+    def log_exception(self, *exc_info: Any) -> None:
+        """Log defects whole, what a person did wrong in a line."""
+        if isinstance(exc_info[1], PublicError):
+            log.info(
+                "%s %s: %s", self.request.method, self.request.path, exc_info[1].code
+            )
+            return
+        super().log_exception(*exc_info)
+
+
+def status_of(error: PublicError) -> int:
+    """Return the HTTP status that an error means."""
+    return next(status for kind, status in STATUS if isinstance(error, kind))
+
+
+def needs_scope(scope: str) -> Callable[[Verb], Verb]:
+    """Let a verb be used only by somebody who is logged in and holds the scope."""
+
+    def decorate(verb: Verb) -> Verb:
+        @wraps(verb)
+        async def guarded(self: BaseHandler, *args: str) -> None:
+            if not self.current_user:
+                raise HTTPError(401)
+            self.require_scope(scope)
+            await verb(self, *args)
+
+        guarded.required_scope = scope  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate

@@ -1,0 +1,95 @@
+"""Images and versions."""
+
+from hub_service.errors import BadRequest, sentence
+from hub_service.handlers.base import READ, WRITE, ApiHandler, needs_scope
+from hub_service.models import VISIBILITIES
+
+API = r"api/v1"
+IMAGE = rf"{API}/images/([^/]+)/([^/]+)"
+
+
+class ImagesHandler(ApiHandler):
+    """The images that a person may see."""
+
+    @needs_scope(READ)
+    async def get(self) -> None:
+        """List images, newest first, a page at a time."""
+        visibility = self.get_query_argument("visibility", "")
+        if visibility and visibility not in VISIBILITIES:
+            raise BadRequest(
+                "invalid_request",
+                sentence(
+                    "{value} is no visibility: choose private, shared or published."
+                ),
+                value=visibility,
+            )
+        page = self.services.catalogue.images_seen_by(
+            self.person,
+            query=self.get_query_argument("q", ""),
+            owner=self.get_query_argument("owner", ""),
+            visibility=visibility,
+            cursor=self.get_query_argument("cursor", ""),
+        )
+        items = [self.views.image(image, self.person.name) for image in page.items]
+        self.send({"items": items, "next": page.next})
+
+
+class ImageHandler(ApiHandler):
+    """One image."""
+
+    @needs_scope(READ)
+    async def get(self, owner: str, name: str) -> None:
+        """Return an image."""
+        image = self.services.images.seen(self.person, owner, name)
+        self.send(self.views.image(image, self.person.name))
+
+    @needs_scope(WRITE)
+    async def patch(self, owner: str, name: str) -> None:
+        """Change title, description, visibility, sharing or the active version."""
+        changes = self.body("ImageChanges")
+        image = self.services.images.change(self.person, owner, name, changes)
+        self.send(self.views.image(image, self.person.name))
+
+    @needs_scope(WRITE)
+    async def delete(self, owner: str, name: str) -> None:
+        """Delete an image with all its versions."""
+        freed = await self.services.images.delete(self.person, owner, name)
+        self.send({"freed_bytes": freed})
+
+
+class VersionsHandler(ApiHandler):
+    """The versions of an image."""
+
+    @needs_scope(READ)
+    async def get(self, owner: str, name: str) -> None:
+        """List versions, newest first."""
+        image = self.services.images.seen(self.person, owner, name)
+        self.send(
+            {"items": [version.to_dict() for version in image.versions], "next": None}
+        )
+
+
+class VersionHandler(ApiHandler):
+    """One version."""
+
+    @needs_scope(READ)
+    async def get(self, owner: str, name: str, number: str) -> None:
+        """Return a version."""
+        version = self.services.images.version(self.person, owner, name, int(number))
+        self.send(version.to_dict())
+
+    @needs_scope(WRITE)
+    async def delete(self, owner: str, name: str, number: str) -> None:
+        """Delete a version that is not the active one."""
+        freed = await self.services.images.delete_version(
+            self.person, owner, name, int(number)
+        )
+        self.send({"freed_bytes": freed})
+
+
+default_handlers = [
+    (rf"{API}/images", ImagesHandler),
+    (IMAGE, ImageHandler),
+    (rf"{IMAGE}/versions", VersionsHandler),
+    (rf"{IMAGE}/versions/(\d{{1,9}})", VersionHandler),
+]

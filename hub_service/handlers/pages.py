@@ -1,0 +1,265 @@
+"""The pages: my images, my running desktops, saving one, a job, an image."""
+
+from typing import Any
+
+from tornado.web import HTTPError
+
+from hub_service.commits import CommitRequest
+from hub_service.errors import NotFound, PublicError, sentence
+from hub_service.handlers.base import (
+    READ,
+    WRITE,
+    BaseHandler,
+    log,
+    needs_scope,
+    status_of,
+)
+from hub_service.hub_client import RunningServer
+from hub_service.models import PRIVATE, PUBLISHED, SHARED, Server
+from hub_service.naming import image_path
+from hub_service.pages import render
+from hub_service.policy import require_own_job
+from hub_service.views import public_error_view
+
+
+class PageHandler(BaseHandler):
+    """Shows HTML; who is not logged in is sent to JupyterHub's login."""
+
+    async def prepare(self) -> None:
+        """Log in first."""
+        await super().prepare()
+        if not self.current_user:
+            if self.request.method != "GET":
+                raise HTTPError(403)
+            self.redirect(self.get_login_url())
+
+    def show(self, template: str, **values: Any) -> None:
+        """Render a page."""
+        html = render(
+            template,
+            language=self.language,
+            _=self._,
+            prefix=self.services.prefix,
+            hub_prefix=self.services.hub_prefix,
+            user=self.current_user["name"] if self.current_user else "",
+            xsrf=self.xsrf_token.decode(),
+            **values,
+        )
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.finish(html)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Show what happened and the way back."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if isinstance(error, PublicError):
+            self.set_status(status_of(error))
+            view = public_error_view(error, self._)
+        else:
+            words = {
+                403: self._(
+                    "You may not see this page, or it was open for too long. Go back and reload."
+                ),
+                404: self._("There is no such page."),
+            }
+            other = self._(
+                "Something went wrong on our side. Nothing was lost. Try again."
+            )
+            view = {
+                "code": status_code,
+                "message": words.get(status_code, other),
+                "details": {},
+            }
+        self.show("error.html", error=view)
+
+    def log_exception(self, *exc_info: Any) -> None:
+        """Log defects whole, what a person did wrong in a line."""
+        if isinstance(exc_info[1], PublicError):
+            log.info(
+                "%s %s: %s", self.request.method, self.request.path, exc_info[1].code
+            )
+            return
+        super().log_exception(*exc_info)
+
+    def form_texts(self, name: str) -> list[str]:
+        """Return the names in a text field, separated by spaces or commas."""
+        return [
+            word
+            for word in self.get_body_argument(name, "").replace(",", " ").split()
+            if word
+        ]
+
+
+class ImagesPage(PageHandler):
+    """My images."""
+
+    @needs_scope(READ)
+    async def get(self) -> None:
+        """List the person's own images, and those shared with them."""
+        page = self.services.catalogue.images_seen_by(
+            self.person,
+            startable=False,
+            query=self.get_query_argument("q", ""),
+            limit=200,
+        )
+        mine = [image for image in page.items if image.owner == self.person.name]
+        others = [image for image in page.items if image.owner != self.person.name]
+        jobs = [
+            job
+            for job in self.services.jobs.unfinished()
+            if job.owner == self.person.name
+        ]
+        self.show(
+            "images.html",
+            mine=[self.views.image(image, self.person.name) for image in mine],
+            others=[self.views.image(image, self.person.name) for image in others],
+            jobs=[self.views.job(job, self._) for job in jobs],
+            query=self.get_query_argument("q", ""),
+            deleted=self.get_query_argument("deleted", ""),
+        )
+
+
+class ImagePage(PageHandler):
+    """One image with its versions."""
+
+    @needs_scope(READ)
+    async def get(self, owner: str, name: str) -> None:
+        """Show an image."""
+        image = self.services.images.seen(self.person, owner, name)
+        self.show(
+            "image.html",
+            image=self.views.image(image, self.person.name),
+            versions=[version.to_dict() for version in image.versions],
+            active=image.active,
+            may_change=self.person.name == owner or self.person.admin,
+            may_publish=self.person.admin,
+            visibilities=(PRIVATE, SHARED, PUBLISHED),
+        )
+
+    @needs_scope(WRITE)
+    async def post(self, owner: str, name: str) -> None:
+        """Carry out the act of one of the page's forms."""
+        act = self.get_body_argument("act")
+        images, person = self.services.images, self.person
+        if act == "delete":
+            freed = await images.delete(person, owner, name)
+            self.redirect(f"{self.services.prefix}?deleted={freed}")
+            return
+        if act == "delete-version":
+            number = int(self.get_body_argument("number"))
+            await images.delete_version(person, owner, name, number)
+        else:
+            images.change(person, owner, name, self._changes(act))
+        self.redirect(f"{self.services.prefix}{image_path(owner, name)}")
+
+    def _changes(self, act: str) -> dict[str, Any]:
+        if act == "activate":
+            return {"active_version": int(self.get_body_argument("number"))}
+        if act == "describe":
+            return {
+                "title": self.get_body_argument("title"),
+                "description": self.get_body_argument("description", ""),
+            }
+        if act == "share":
+            return {
+                "visibility": self.get_body_argument("visibility"),
+                "shared_with": {
+                    "users": self.form_texts("users"),
+                    "groups": self.form_texts("groups"),
+                },
+            }
+        raise HTTPError(404)
+
+
+class DesktopsPage(PageHandler):
+    """My running desktops."""
+
+    @needs_scope(READ)
+    async def get(self) -> None:
+        """List the person's servers, each with a save button."""
+        servers = await self.services.hub.servers(self.person.name)
+        saving = {job.server: job for job in self.services.jobs.unfinished()}
+        rows = [
+            {
+                "server": one,
+                "title": title_of(one, self._),
+                "job": saving.get(one.server)
+                and self.views.job(saving[one.server], self._),
+                "started": one.started.timestamp() if one.started else None,
+            }
+            for one in servers
+        ]
+        self.show("desktops.html", rows=rows)
+
+
+class SavePage(PageHandler):
+    """Saving a desktop whose image has no button of its own."""
+
+    @needs_scope(WRITE)
+    async def get(self) -> None:
+        """Show what would be saved and ask for a name."""
+        server = self._server(self.get_query_argument("server", ""))
+        preview = await self.services.commits.preview(
+            self.person, server, include_home=True, exclude=()
+        )
+        self.show("save.html", server=server, preview=preview, error=None, given={})
+
+    @needs_scope(WRITE)
+    async def post(self) -> None:
+        """Begin the save, then show the job."""
+        server = self._server(self.get_body_argument("server", ""))
+        request = CommitRequest(
+            server=server,
+            title=self.get_body_argument("title", ""),
+            description=self.get_body_argument("description", ""),
+            include_home=bool(self.get_body_argument("include_home", "")),
+            exclude=(),
+            stop_after=bool(self.get_body_argument("stop_after", "")),
+        )
+        job = await self.services.commits.start(self.person, request)
+        self.services.reconciler.wake()
+        self.redirect(f"{self.services.prefix}jobs/{job.id}")
+
+    def _server(self, name: str) -> Server:
+        return Server(self.person.name, name)
+
+
+class JobPage(PageHandler):
+    """A job with its live progress."""
+
+    @needs_scope(READ)
+    async def get(self, id: str) -> None:
+        """Show a job."""
+        job = require_own_job(self.person, self.services.jobs.get(id))
+        self.show("job.html", job=self.views.job(job, self._))
+
+    @needs_scope(WRITE)
+    async def post(self, id: str) -> None:
+        """Cancel a job."""
+        job = require_own_job(self.person, self.services.jobs.get(id))
+        if job.unfinished:
+            self.services.jobs.update(id, cancel=True)
+            self.services.reconciler.wake()
+        self.redirect(f"{self.services.prefix}jobs/{id}")
+
+
+class MissingPage(PageHandler):
+    """Every other address."""
+
+    async def get(self) -> None:
+        """Say that there is no such page."""
+        raise NotFound("page_not_found", sentence("There is no such page."))
+
+
+def title_of(server: RunningServer, _: Any) -> str:
+    """Return what a person calls a server."""
+    return server.server.name or _("My desktop")
+
+
+default_handlers = [
+    (r"", ImagesPage),
+    (r"images/([^/]+)/([^/]+)", ImagePage),
+    (r"desktops", DesktopsPage),
+    (r"save", SavePage),
+    (r"jobs/([0-9a-f]{32})", JobPage),
+    (r".*", MissingPage),
+]

@@ -1,0 +1,110 @@
+"""Changing, sharing, rolling back and deleting images."""
+
+from typing import Any
+
+from hub_service.catalogue import Catalogue
+from hub_service.errors import BadRequest, Conflict, NotFound, sentence
+from hub_service.job_store import JobStore
+from hub_service.models import PUBLISHED, Image, Person, Version
+from hub_service.naming import checked_description, checked_title
+from hub_service.policy import require_changed_by, require_publisher, require_seen
+from hub_service.registry import ImageStore
+
+
+class Images:
+    """The use-cases of an image that is there already."""
+
+    def __init__(
+        self, *, catalogue: Catalogue, jobs: JobStore, store: ImageStore
+    ) -> None:
+        self._catalogue = catalogue
+        self._jobs = jobs
+        self._store = store
+
+    def seen(self, person: Person, owner: str, name: str) -> Image:
+        """Return an image, or raise NotFound when the person may not see it."""
+        return require_seen(person, self._catalogue.image(owner, name), owner, name)
+
+    def version(self, person: Person, owner: str, name: str, number: int) -> Version:
+        """Return a version of an image that the person may see."""
+        version = self.seen(person, owner, name).version(number)
+        if version is None:
+            raise _no_version(number)
+        return version
+
+    def change(
+        self, person: Person, owner: str, name: str, changes: dict[str, Any]
+    ) -> Image:
+        """Change title, description, visibility, sharing or the active version."""
+        image = self.seen(person, owner, name)
+        require_changed_by(person, image)
+        wanted = dict(changes)
+        if "title" in wanted:
+            wanted["title"] = checked_title(wanted["title"])
+        if "description" in wanted:
+            wanted["description"] = checked_description(wanted["description"])
+        if wanted.get("visibility", image.visibility) != image.visibility:
+            if PUBLISHED in (wanted["visibility"], image.visibility):
+                require_publisher(person)
+        if "active_version" in wanted:
+            wanted["active"] = wanted.pop("active_version")
+            if image.version(wanted["active"]) is None:
+                raise _no_version(wanted["active"])
+        shared = wanted.pop("shared_with", {})
+        wanted.update({f"shared_{kind}": set(names) for kind, names in shared.items()})
+        return self._catalogue.change(person.name, owner, name, **wanted)
+
+    async def delete(self, person: Person, owner: str, name: str) -> int:
+        """Delete an image with all versions; return the bytes that only it used.
+
+        The registry comes first: when it does not answer, nothing is forgotten.
+        """
+        image = self.seen(person, owner, name)
+        require_changed_by(person, image)
+        self._refuse_during_save(image)
+        for digest in {version.digest for version in image.versions}:
+            await self._store.delete(owner, name, digest)
+        self._catalogue.remove_image(person.name, owner, name)
+        return sum(version.new_bytes for version in image.versions)
+
+    async def delete_version(
+        self, person: Person, owner: str, name: str, number: int
+    ) -> int:
+        """Delete one version that is not the active one; return the bytes that only it used."""
+        image = self.seen(person, owner, name)
+        require_changed_by(person, image)
+        version = self.version(person, owner, name, number)
+        if image.active == number:
+            raise Conflict(
+                "version_active",
+                sentence(
+                    "Version {number} is the one that starts. Make another one active first, "
+                    "or delete the whole image."
+                ),
+                number=number,
+            )
+        others = [one for one in image.versions if one.number != number]
+        shared = any(one.digest == version.digest for one in others)
+        if not shared:
+            await self._store.delete(owner, name, version.digest)
+        self._catalogue.remove_version(person.name, owner, name, number)
+        return 0 if shared else version.new_bytes
+
+    def _refuse_during_save(self, image: Image) -> None:
+        for job in self._jobs.unfinished():
+            if (job.owner, job.image) == (image.owner, image.name):
+                raise Conflict(
+                    "image_being_saved",
+                    sentence(
+                        "A new version of this image is being saved. Wait for it, then delete."
+                    ),
+                    details={"job": job.id},
+                )
+
+
+def _no_version(number: object) -> NotFound | BadRequest:
+    return NotFound(
+        "version_not_found",
+        sentence("This image has no version {number}."),
+        number=number,
+    )

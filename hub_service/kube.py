@@ -1,0 +1,128 @@
+"""The only Kubernetes client: finds the pod of a desktop and the agent of a node."""
+
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientError
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+
+from hub_service.errors import Unavailable, sentence
+from hub_service.models import Server
+
+TIMEOUT = 15
+"""Seconds for a whole call."""
+
+AGENT_MEMORY = 5.0
+"""Seconds for which an agent's address is believed: fifty saves ask for it twice a second."""
+
+
+@dataclass(frozen=True)
+class SessionPod:
+    """The pod in which a desktop runs."""
+
+    uid: str
+    name: str
+    node: str
+    image: str
+    running: bool
+
+
+class Cluster:
+    """Reads pods of one namespace."""
+
+    def __init__(
+        self, api: client.CoreV1Api, *, namespace: str, container: str, agent_port: int
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._container = container
+        self._agent_port = agent_port
+        self._agents: dict[str, tuple[str, float]] = {}
+
+    @classmethod
+    def in_cluster(
+        cls, namespace: str, *, container: str, agent_port: int
+    ) -> "Cluster":
+        """Use the ServiceAccount of the pod that this program runs in."""
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
+        api = client.CoreV1Api(client.ApiClient())
+        return cls(api, namespace=namespace, container=container, agent_port=agent_port)
+
+    async def session_pod(self, server: Server) -> SessionPod | None:
+        """Return the pod of a server; None when there is none.
+
+        KubeSpawner keeps the names as people wrote them in annotations; its labels are
+        slugs of them.
+        """
+        for pod in await self._pods("component=singleuser-server"):
+            notes: Mapping[str, str] = pod.metadata.annotations or {}
+            named = (
+                notes.get("hub.jupyter.org/username"),
+                notes.get("hub.jupyter.org/servername", ""),
+            )
+            if (
+                named == (server.user, server.name)
+                and not pod.metadata.deletion_timestamp
+            ):
+                return self._session(pod)
+        return None
+
+    async def agent_on(self, node: str) -> str:
+        """Return the base URL of a node's agent, or raise Unavailable."""
+        known, at = self._agents.get(node, ("", 0.0))
+        if time.monotonic() - at < AGENT_MEMORY:
+            return known
+        labels = (
+            "app.kubernetes.io/name=desktops,app.kubernetes.io/component=snapshot-agent"
+        )
+        for pod in await self._pods(labels, f"spec.nodeName={node}"):
+            if pod.status.pod_ip and not pod.metadata.deletion_timestamp:
+                address = f"http://{pod.status.pod_ip}:{self._agent_port}"
+                self._agents[node] = (address, time.monotonic())
+                return address
+        raise Unavailable(
+            "agent_unavailable",
+            sentence(
+                "The program that reads desktops does not run on this desktop's machine. "
+                "Your desktop is unharmed. Tell your administrator: machine {node}."
+            ),
+            node=node,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.api_client.close()
+
+    def _session(self, pod: Any) -> SessionPod:
+        containers = {one.name: one for one in pod.spec.containers}
+        image = (
+            containers[self._container].image if self._container in containers else ""
+        )
+        return SessionPod(
+            uid=pod.metadata.uid,
+            name=pod.metadata.name,
+            node=pod.spec.node_name or "",
+            image=image,
+            running=pod.status.phase == "Running",
+        )
+
+    async def _pods(self, labels: str, fields: str | None = None) -> list[Any]:
+        call: Awaitable[Any] = self._api.list_namespaced_pod(
+            self._namespace,
+            label_selector=labels,
+            field_selector=fields,
+            _request_timeout=TIMEOUT,
+        )
+        try:
+            return list((await call).items)
+        except (ApiException, ClientError, TimeoutError) as error:
+            raise Unavailable(
+                "cluster_unavailable",
+                sentence(
+                    "The cluster does not answer. Nothing was changed. Try again in a minute."
+                ),
+                details={"why": str(error)[:500]},
+            ) from error

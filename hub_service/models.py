@@ -1,0 +1,157 @@
+"""Image, Version, Job and who asks: plain records without I/O."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = (
+    "queued",
+    "running",
+    "succeeded",
+    "failed",
+    "cancelled",
+)
+UNFINISHED = (QUEUED, RUNNING)
+
+PRIVATE, SHARED, PUBLISHED = "private", "shared", "published"
+VISIBILITIES = (PRIVATE, SHARED, PUBLISHED)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who makes a request, as JupyterHub identified them."""
+
+    name: str
+    groups: frozenset[str] = frozenset()
+    admin: bool = False
+    """Holds the scope custom:desktops:admin."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server of JupyterHub; the default server's name is empty."""
+
+    user: str
+    name: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire's form."""
+        return {"user": self.user, "name": self.name}
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable result of an image."""
+
+    number: int
+    digest: str
+    reference: str
+    """What a pod starts: repository and digest."""
+    note: str
+    """What's new, in the owner's words."""
+    created: datetime
+    size: int
+    """Compressed bytes of the whole image."""
+    new_bytes: int
+    """Compressed bytes of the layers that this version added."""
+    layers: int
+    base: dict[str, Any]
+    """`name` and `digest` of the image that the session ran."""
+    origin: dict[str, Any]
+    """`name` and `digest` of the first image that was not a save."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What the save found: packages, biggest paths, what was left out, seconds."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire's form."""
+        return {
+            "number": self.number,
+            "digest": self.digest,
+            "reference": self.reference,
+            "note": self.note,
+            "created": self.created.isoformat(),
+            "size": self.size,
+            "new_bytes": self.new_bytes,
+            "layers": self.layers,
+            "base": self.base,
+            "origin": self.origin,
+            "details": self.details,
+        }
+
+
+@dataclass(frozen=True)
+class Image:
+    """A named entry of the catalogue with its versions, newest first."""
+
+    owner: str
+    name: str
+    title: str
+    description: str
+    visibility: str
+    active: int | None
+    """Number of the active version; None until the first version is ready."""
+    created: datetime
+    shared_users: frozenset[str] = frozenset()
+    shared_groups: frozenset[str] = frozenset()
+    versions: tuple[Version, ...] = ()
+
+    @property
+    def active_version(self) -> Version | None:
+        """The version that starts."""
+        return self.version(self.active) if self.active is not None else None
+
+    def version(self, number: int) -> Version | None:
+        """Return the version of that number."""
+        return next((one for one in self.versions if one.number == number), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire's form, without the versions that are not active."""
+        active = self.active_version
+        return {
+            "owner": self.owner,
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "visibility": self.visibility,
+            "shared_with": {
+                "users": sorted(self.shared_users),
+                "groups": sorted(self.shared_groups),
+            },
+            "created": self.created.isoformat(),
+            "versions": len(self.versions),
+            "active_version": active.to_dict() if active else None,
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """A commit while it is under way, and afterwards what became of it."""
+
+    id: str
+    kind: str
+    state: str
+    owner: str
+    server: Server
+    image: str
+    title: str
+    number: int
+    request: dict[str, Any]
+    """What was asked: description, include_home, exclude, stop_after; and the pod's uid."""
+    progress: dict[str, Any]
+    """The agent's last word: step, steps, bytes_done, bytes_total, rate."""
+    error: dict[str, Any] | None
+    result: dict[str, Any] | None
+    attempts: int
+    """How often an agent was given this job."""
+    silent_since: datetime | None
+    """Since when the part that should answer does not."""
+    cancel: bool
+    """Somebody asked for its end."""
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+
+    @property
+    def unfinished(self) -> bool:
+        """True until the job reached its end."""
+        return self.state in UNFINISHED

@@ -1,0 +1,89 @@
+"""Names that people choose, and the links that lead to their things (pure)."""
+
+from urllib.parse import quote, urlencode
+
+from hub_service.errors import BadRequest, sentence
+from hub_service.models import Server
+from oci.names import image_name, is_image_name
+
+TITLE_LENGTH = 100
+"""Longer titles fit no card; the database holds 255."""
+DESCRIPTION_LENGTH = 2000
+
+
+def checked_title(title: str) -> str:
+    """Return the title with its outer spaces gone, or raise BadRequest.
+
+    A title is any text of one line: its characters need not be ASCII.
+    """
+    title = title.strip()
+    if not title:
+        raise BadRequest(
+            "title_empty", sentence("Give the image a name, for example GIS course.")
+        )
+    if len(title) > TITLE_LENGTH:
+        raise BadRequest(
+            "title_too_long",
+            sentence(
+                "This name has {length} characters; at most {limit} fit. Shorten it."
+            ),
+            length=len(title),
+            limit=TITLE_LENGTH,
+        )
+    if not title.isprintable():
+        raise BadRequest(
+            "title_unprintable",
+            sentence("This name holds characters that cannot be shown. Type it again."),
+        )
+    return title
+
+
+def checked_description(description: str) -> str:
+    """Return the description with its outer spaces gone, or raise BadRequest."""
+    description = description.strip()
+    if len(description) > DESCRIPTION_LENGTH:
+        raise BadRequest(
+            "description_too_long",
+            sentence(
+                "This text has {length} characters; at most {limit} fit. Shorten it."
+            ),
+            length=len(description),
+            limit=DESCRIPTION_LENGTH,
+        )
+    return description
+
+
+def name_of_title(title: str) -> str:
+    """Return the name of the image that a person's title means."""
+    return image_name(title)
+
+
+def checked_name(name: str) -> str:
+    """Return the image's name, or raise BadRequest."""
+    if not is_image_name(name):
+        raise BadRequest(
+            "name_invalid",
+            sentence(
+                "An image's name has 1 to 63 letters a-z, digits and single dashes."
+            ),
+        )
+    return name
+
+
+def image_path(owner: str, name: str) -> str:
+    """Return an image's path below the service's prefix."""
+    return f"images/{quote(owner, safe='')}/{quote(name, safe='')}"
+
+
+def start_link(hub_prefix: str, server: Server, owner: str, name: str) -> str:
+    """Return the link that starts an image as a server of its own, beside those that run.
+
+    `opt-` marks the options of the spawn page (JupyterHub 6); a use session is meant,
+    since whoever starts a saved desktop wants to work in it.
+    """
+    path = f"{hub_prefix}spawn/{quote(server.user, safe='')}"
+    if server.name:
+        path = f"{path}/{quote(server.name, safe='')}"
+    return (
+        f"{path}?{urlencode({'opt-profile': f'{owner}/{name}', 'opt-session': 'use'})}"
+    )

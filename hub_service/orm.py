@@ -1,0 +1,143 @@
+"""The tables of the catalogue."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment that is UTC on every database; SQLite itself keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """Store the moment as UTC."""
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """Read the moment as UTC."""
+        if value is None or value.tzinfo:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """What all tables have in common."""
+
+    type_annotation_map = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        str: String(255),
+        int: BigInteger().with_variant(Integer, "sqlite"),
+    }
+
+
+class ImageRow(Base):
+    """An image; `last_number` never goes back, so that no version's number is used twice."""
+
+    __tablename__ = "images"
+    __table_args__ = (UniqueConstraint("owner", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str]
+    title: Mapped[str]
+    description: Mapped[str] = mapped_column(String(4000))
+    visibility: Mapped[str] = mapped_column(String(20))
+    active: Mapped[int | None]
+    last_number: Mapped[int]
+    created: Mapped[datetime]
+    shares: Mapped[list["ShareRow"]] = relationship(cascade="all, delete-orphan")
+    versions: Mapped[list["VersionRow"]] = relationship(
+        cascade="all, delete-orphan", order_by="VersionRow.number.desc()"
+    )
+
+
+class ShareRow(Base):
+    """One user or group with whom an image is shared."""
+
+    __tablename__ = "shares"
+    __table_args__ = (UniqueConstraint("image_id", "kind", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(10))
+    name: Mapped[str] = mapped_column(index=True)
+
+
+class VersionRow(Base):
+    """One immutable version of an image."""
+
+    __tablename__ = "versions"
+    __table_args__ = (UniqueConstraint("image_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    digest: Mapped[str] = mapped_column(index=True)
+    reference: Mapped[str] = mapped_column(String(600))
+    note: Mapped[str] = mapped_column(String(4000))
+    created: Mapped[datetime]
+    size: Mapped[int]
+    new_bytes: Mapped[int]
+    layers: Mapped[int]
+    base: Mapped[dict[str, Any]]
+    origin: Mapped[dict[str, Any]]
+    details: Mapped[dict[str, Any]]
+
+
+class JobRow(Base):
+    """A job, finished or not."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    owner: Mapped[str] = mapped_column(index=True)
+    server_user: Mapped[str]
+    server_name: Mapped[str]
+    image: Mapped[str]
+    title: Mapped[str]
+    number: Mapped[int]
+    request: Mapped[dict[str, Any]]
+    progress: Mapped[dict[str, Any]]
+    error: Mapped[dict[str, Any] | None]
+    result: Mapped[dict[str, Any] | None]
+    attempts: Mapped[int]
+    silent_since: Mapped[datetime | None]
+    cancel: Mapped[bool]
+    created: Mapped[datetime] = mapped_column(index=True)
+    started: Mapped[datetime | None]
+    ended: Mapped[datetime | None]
+
+
+class AuditRow(Base):
+    """Who did what to which image, and when; rows are only ever added."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str]
+    action: Mapped[str] = mapped_column(String(40))
+    target: Mapped[str] = mapped_column(String(600))
+    details: Mapped[dict[str, Any]]

@@ -1,0 +1,73 @@
+"""Who may see, start, save and change what (pure)."""
+
+from hub_service.errors import Forbidden, NotFound, sentence
+from hub_service.models import PUBLISHED, SHARED, Image, Job, Person, Server
+
+
+def may_start(person: Person, image: Image) -> bool:
+    """Say whether a person may start an image: their own, shared with them, or published."""
+    if person.name == image.owner or image.visibility == PUBLISHED:
+        return True
+    return image.visibility == SHARED and (
+        person.name in image.shared_users or bool(person.groups & image.shared_groups)
+    )
+
+
+def may_see(person: Person, image: Image) -> bool:
+    """Say whether a person may know of an image; administrators know of all."""
+    return person.admin or may_start(person, image)
+
+
+def require_seen(person: Person, image: Image | None, owner: str, name: str) -> Image:
+    """Return the image, or raise NotFound: whether a hidden image exists is not told."""
+    if image is None or not may_see(person, image):
+        raise NotFound(
+            "image_not_found",
+            sentence("There is no image {owner}/{name}, or it is not shared with you."),
+            owner=owner,
+            name=name,
+        )
+    return image
+
+
+def require_changed_by(person: Person, image: Image) -> None:
+    """Raise Forbidden unless the person owns the image or is an administrator."""
+    if person.name != image.owner and not person.admin:
+        raise Forbidden(
+            "not_owner",
+            sentence("Only {owner} or an administrator can change this image."),
+            owner=image.owner,
+        )
+
+
+def require_publisher(person: Person) -> None:
+    """Raise Forbidden unless the person may offer an image to the whole hub."""
+    if not person.admin:
+        raise Forbidden(
+            "not_publisher",
+            sentence(
+                "Only an administrator can publish an image for everybody. Ask one to do it."
+            ),
+        )
+
+
+def require_own_server(person: Person, server: Server) -> None:
+    """Raise Forbidden unless the server is the person's own.
+
+    Administrators are no exception: a save reads the files of a person's home.
+    """
+    if person.name != server.user:
+        raise Forbidden(
+            "not_your_server",
+            sentence("This desktop belongs to {user}: only {user} can save it."),
+            user=server.user,
+        )
+
+
+def require_own_job(person: Person, job: Job | None) -> Job:
+    """Return the job, or raise NotFound when it is somebody else's."""
+    if job is None or (person.name != job.owner and not person.admin):
+        raise NotFound(
+            "job_not_found", sentence("There is no such job, or it is not yours.")
+        )
+    return job

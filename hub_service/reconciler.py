@@ -1,0 +1,100 @@
+"""The one loop that brings every unfinished job to its end, also after a restart."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from hub_service.commits import Commits
+from hub_service.errors import PublicError, sentence
+from hub_service.events import JobFeed
+from hub_service.job_store import JobStore
+from hub_service.models import FAILED, Job
+
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Advances all unfinished jobs, again and again.
+
+    - what is unfinished is read from the database each time: after a restart nothing
+      has to be remembered
+    - a job that cannot be advanced by a defect of ours ends as failed: nothing waits for ever
+    - one slow job does not hold up the others
+    """
+
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        commits: Commits,
+        feed: JobFeed,
+        interval: float,
+        ended: Callable[[Job], None],
+    ) -> None:
+        self._jobs = jobs
+        self._commits = commits
+        self._feed = feed
+        self._interval = interval
+        self._ended = ended
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at the jobs now instead of at the next turn."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Go on until cancelled; then end the tasks that this loop began."""
+        try:
+            while True:
+                self._turn()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), self._interval)
+                except TimeoutError:
+                    pass
+                self._wake.clear()
+        finally:
+            for task in self._busy.values():
+                task.cancel()
+            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    def _turn(self) -> None:
+        for job in self._jobs.unfinished():
+            if job.id not in self._busy:
+                self._busy[job.id] = asyncio.create_task(
+                    self._advance(job), name=f"job {job.id}"
+                )
+
+    async def _advance(self, job: Job) -> None:
+        try:
+            await self._advance_once(job)
+        finally:
+            del self._busy[job.id]
+
+    async def _advance_once(self, job: Job) -> None:
+        try:
+            after = await self._commits.advance(job)
+        except Exception:
+            log.exception("Job %s of %s failed by a defect", job.id, job.owner)
+            error = PublicError(
+                "internal_error",
+                sentence(
+                    "Something went wrong on our side. Your desktop is unharmed. "
+                    "Try again, or tell your administrator: save {job}."
+                ),
+                job=job.id,
+            )
+            after = self._jobs.update(job.id, state=FAILED, error=error.to_dict())
+        self._feed.changed(job.id)
+        if not after.unfinished:
+            await self._follow_up(after)
+
+    async def _follow_up(self, job: Job) -> None:
+        why = job.error["code"] if job.error else ""
+        log.info("Job %s of %s ended: %s %s", job.id, job.owner, job.state, why)
+        self._ended(job)
+        try:
+            await self._commits.follow_up(job)
+        except PublicError as error:
+            # The result stands; only what should happen afterwards did not.
+            log.warning("After job %s: %s %s", job.id, error, error.details)

@@ -1,0 +1,51 @@
+// What moves on the pages: a job's progress, and the question before something is deleted.
+
+for (const button of document.querySelectorAll("[data-confirm]")) {
+  button.addEventListener("click", (event) => {
+    if (!window.confirm(button.dataset.confirm)) event.preventDefault();
+  });
+}
+
+const place = document.getElementById("job");
+if (place) follow(place);
+
+function follow(place) {
+  // EventSource connects again by itself after a network loss or a restart of the service.
+  const source = new EventSource(place.dataset.events);
+  source.addEventListener("job", (event) => show(place, JSON.parse(event.data)));
+  source.addEventListener("end", () => source.close());
+}
+
+function show(place, job) {
+  const byId = (id) => document.getElementById(id);
+  place.dataset.state = job.state;
+  byId("job-message").textContent = job.message;
+  const share = job.state === "succeeded" ? 1 : job.bytes_total ? Math.min(1, job.bytes_done / job.bytes_total) : 0;
+  const percent = Math.round(100 * share);
+  byId("job-bar").setAttribute("aria-valuenow", percent);
+  byId("job-bar").firstElementChild.style.width = `${percent}%`;
+  const running = job.state === "queued" || job.state === "running";
+  byId("job-bytes").textContent = running && job.bytes_total
+    ? place.dataset.done.replace("{done}", people(place, job.bytes_done)).replace("{total}", people(place, job.bytes_total))
+      + (job.rate ? ` · ${people(place, job.rate)}/s` : "")
+    : "";
+  const names = JSON.parse(byId("job-steps").dataset.names);
+  byId("job-steps").replaceChildren(...job.steps.map((step) => {
+    const item = document.createElement("li");
+    item.dataset.state = step.state;
+    const seconds = step.state === "waiting" ? place.dataset.waiting : `${step.seconds.toFixed(step.seconds < 10 ? 2 : 0)} s`;
+    item.textContent = `${names[step.name] ?? step.name} · ${seconds}`;
+    return item;
+  }));
+  byId("job-running").hidden = !running;
+  byId("job-succeeded").hidden = job.state !== "succeeded";
+  byId("job-failed").hidden = job.state !== "failed" && job.state !== "cancelled";
+  byId("job-details").textContent = job.error ? JSON.stringify(job.error, null, 2) : "";
+}
+
+function people(place, bytes) {
+  const [kilo, mega, giga] = place.dataset.units.split("|");
+  if (bytes >= 1e9) return giga.replace("{number}", (bytes / 1e9).toFixed(1));
+  if (bytes >= 1e6) return mega.replace("{number}", Math.round(bytes / 1e6));
+  return kilo.replace("{number}", Math.round(bytes / 1e3));
+}

@@ -1,0 +1,154 @@
+"""Jobs, images and errors as a person sees them: in their language, with links (pure)."""
+
+from typing import Any
+
+from desktop_i18n import Translate
+from hub_service.errors import PublicError, sentence
+from hub_service.models import CANCELLED, FAILED, QUEUED, SUCCEEDED, Image, Job, Server
+from hub_service.naming import image_path, start_link
+
+AGENT_SENTENCES = {
+    "registry_unavailable": sentence(
+        "Not saved: the image store did not answer. Your desktop is unharmed and nothing was lost. "
+        "Try again in a minute."
+    ),
+    "registry_refused": sentence(
+        "Not saved: the image store refused the image. Your desktop is unharmed. "
+        "Tell your administrator."
+    ),
+    "container_gone": sentence(
+        "Not saved: the desktop stopped before everything was read. Start it again and save again."
+    ),
+    "pod_not_found": sentence(
+        "Not saved: this desktop is not running any more, so there is nothing to save."
+    ),
+    "server_not_running": sentence(
+        "Not saved: this desktop is not running any more, so there is nothing to save."
+    ),
+    "disk_full": sentence(
+        "Not saved: the machine has too little free disk space to pack the image. "
+        "Your desktop is unharmed. Remove big files or tell your administrator."
+    ),
+    "base_unavailable": sentence(
+        "Not saved: a part of the image that this desktop was started from cannot be found any "
+        "more. Your desktop is unharmed. Tell your administrator."
+    ),
+    "unsupported_container": sentence(
+        "Not saved: this kind of container cannot be saved. Your desktop is unharmed. "
+        "Tell your administrator."
+    ),
+    "save_in_progress": sentence("This desktop is being saved already."),
+    "too_many_saves": sentence(
+        "Too many desktops are being saved on this machine just now. Try again in a minute."
+    ),
+    "internal_error": sentence(
+        "Not saved: something went wrong on our side. Your desktop is unharmed. "
+        "Try again, or tell your administrator."
+    ),
+}
+"""The words for what an agent reports; its own sentence is among the details."""
+
+VISIBILITY_WORDS = (sentence("private"), sentence("shared"), sentence("published"))
+"""Marked here for the catalogues: the templates translate a value."""
+
+
+def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
+    """Return an error's wire form: code, sentence in the person's language, details."""
+    template = AGENT_SENTENCES.get(error["code"])
+    if template and error.get("agent"):
+        details = {**error["details"], "reported": error["text"]}
+        return {"code": error["code"], "message": _(template), "details": details}
+    message = _(error["text"], **error["values"])
+    return {"code": error["code"], "message": message, "details": error["details"]}
+
+
+def public_error_view(error: PublicError, _: Translate) -> dict[str, Any]:
+    """Return the wire form of an error that was just raised."""
+    return error_view(error.to_dict(), _)
+
+
+class Views:
+    """Makes the wire forms that hold links; links are paths on the hub's host."""
+
+    def __init__(self, prefix: str, hub_prefix: str) -> None:
+        self.prefix = prefix
+        self.hub_prefix = hub_prefix
+
+    def image(self, image: Image, user: str) -> dict[str, Any]:
+        """Return an image's wire form with its links for this user."""
+        page = image_path(image.owner, image.name)
+        links = {
+            "self": f"{self.prefix}api/v1/{page}",
+            "page": f"{self.prefix}{page}",
+            "start": self.start(user, image.owner, image.name),
+        }
+        return {**image.to_dict(), "links": links}
+
+    def start(self, user: str, owner: str, name: str) -> str:
+        """Return the link that starts an image as a server named like it."""
+        return start_link(self.hub_prefix, Server(user, name), owner, name)
+
+    def job(self, job: Job, _: Translate) -> dict[str, Any]:
+        """Return a job's wire form; design: the wire of section 5."""
+        page = image_path(job.owner, job.image)
+        progress = job.progress or {}
+        return {
+            "id": job.id,
+            "kind": job.kind,
+            "state": job.state,
+            "server": job.server.to_dict(),
+            "image": {"owner": job.owner, "name": job.image, "title": job.title},
+            "version": job.number,
+            "step": progress.get("step"),
+            "steps": progress.get("steps") or [],
+            "bytes_done": progress.get("bytes_done") or 0,
+            "bytes_total": progress.get("bytes_total"),
+            "rate": progress.get("rate") or 0,
+            "message": job_message(job, _),
+            "error": error_view(job.error, _) if job.error else None,
+            "result": job.result,
+            "cancelling": job.cancel and job.unfinished,
+            "created": job.created.isoformat(),
+            "started": job.started.isoformat() if job.started else None,
+            "ended": job.ended.isoformat() if job.ended else None,
+            "links": {
+                "self": f"{self.prefix}api/v1/jobs/{job.id}",
+                "events": f"{self.prefix}api/v1/jobs/{job.id}/events",
+                "page": f"{self.prefix}jobs/{job.id}",
+                "image": f"{self.prefix}{page}",
+                "start": self.start(job.owner, job.owner, job.image),
+            },
+        }
+
+
+def job_message(job: Job, _: Translate) -> str:
+    """Return the one sentence that says where a job stands."""
+    if job.state == SUCCEEDED:
+        return _(
+            "Saved as {title}, version {number}.", title=job.title, number=job.number
+        )
+    if job.state == FAILED and job.error:
+        return str(error_view(job.error, _)["message"])
+    if job.state == CANCELLED:
+        return _("Cancelled. Your desktop is unharmed and nothing was saved.")
+    if job.cancel:
+        return _("Cancelling… your desktop keeps running.")
+    if job.silent_since:
+        return _(
+            "A part of the system does not answer just now; we keep trying. "
+            "Your desktop is unharmed."
+        )
+    if job.state == QUEUED:
+        return _("Waiting to begin. Your desktop keeps running.")
+    return step_message((job.progress or {}).get("step"), _)
+
+
+def step_message(step: str | None, _: Translate) -> str:
+    """Return what is being done in a step of a save."""
+    return {
+        "plan": _("Looking at what changed…"),
+        "read": _("Reading what changed. Your desktop keeps running."),
+        "freeze": _("Holding the desktop still for a moment…"),
+        "push": _("Sending the image…"),
+        "manifest": _("Checking…"),
+    }.get(step or "", _("Beginning…"))

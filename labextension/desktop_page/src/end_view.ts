@@ -1,0 +1,99 @@
+// The end of a save: the next step, or what happened and what to do.
+
+import { button, h, icon } from "./dom";
+import { bytes, t } from "./i18n";
+import { endText, errorText } from "./progress";
+import type { Saving } from "./saving";
+import type { ErrorInfo, Job } from "./types";
+
+interface Actions {
+  close(): void;
+  retry(): void;
+}
+
+// Only a path on this host is a link: what comes from elsewhere must not lead elsewhere.
+export const ownPath = (link: string | undefined): string | null =>
+  link && /^\/(?![/\\])/.test(link) ? link : null;
+
+export class EndView {
+  readonly element: HTMLElement;
+  readonly title: string;
+  readonly sentence: string;
+  private readonly first: HTMLElement;
+
+  constructor(saving: Saving & { phase: "over" | "refused" }, actions: Actions) {
+    const close = button(t("close"), "", () => actions.close());
+    if (saving.phase === "over" && saving.job.state === "succeeded") {
+      this.title = t("saved_title");
+      this.sentence = endText(saving.job);
+      this.first = startLink(saving.job) ?? close;
+      this.element = this.good(saving.job, close);
+      return;
+    }
+    if (saving.phase === "over" && saving.job.state === "cancelled") {
+      this.title = t("cancelled_title");
+      this.sentence = endText(saving.job);
+      this.first = close;
+      this.element = h("div", { class: "end" }, h("p", {}, this.sentence), actionsRow([close]));
+      return;
+    }
+    const error = errorOf(saving);
+    this.title = t("failed_title");
+    this.sentence = errorText(error);
+    const retry = button(t("try_again"), "primary", () => actions.retry());
+    this.first = retry;
+    this.element = h(
+      "div",
+      { class: "end failed" },
+      h("p", { class: "verdict" }, icon("failed"), h("span", {}, this.sentence)),
+      details(error, saving.phase === "over" ? saving.job.id : null),
+      actionsRow([close], [retry]),
+    );
+  }
+
+  focus(): void {
+    this.first.focus();
+  }
+
+  private good(job: Job, close: HTMLElement): HTMLElement {
+    const page = ownPath(job.links.image);
+    const share = page && h("a", { class: "", href: page, target: "_blank" }, t("share"));
+    const size = job.bytes_total ? t("sent", { bytes: bytes(job.bytes_total) }) : "";
+    return h(
+      "div",
+      { class: "end" },
+      h("p", { class: "verdict" }, icon("done"), h("span", {}, this.sentence)),
+      h("p", { class: "note" }, [size, t("saved_note")].filter(Boolean).join(" ")),
+      actionsRow([close], [share, this.first === close ? null : this.first]),
+    );
+  }
+}
+
+function startLink(job: Job): HTMLElement | null {
+  const path = ownPath(job.links.start);
+  return path ? h("a", { class: "primary", href: path, target: "_blank" }, t("start_it")) : null;
+}
+
+function errorOf(saving: Saving & { phase: "over" | "refused" }): ErrorInfo {
+  if (saving.phase === "refused") return saving.error;
+  return saving.job.error ?? { code: "internal_error", message: "", details: {} };
+}
+
+function actionsRow(left: (Node | null | "")[], right: (Node | null | "")[] = []): Node {
+  return h("div", { class: "actions" }, ...left, h("span", { class: "space" }), ...right);
+}
+
+function details(error: ErrorInfo, job: string | null): Node {
+  const text = JSON.stringify({ ...error, job }, null, 2);
+  const copy = button(t("copy"), "small", () => {
+    void navigator.clipboard?.writeText(text).then(() => (copy.textContent = t("copied")));
+  });
+  copy.hidden = !navigator.clipboard;
+  return h(
+    "details",
+    { class: "technical" },
+    h("summary", {}, t("details")),
+    h("pre", { tabindex: 0 }, text),
+    copy,
+  );
+}

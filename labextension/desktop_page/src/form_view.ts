@@ -1,0 +1,133 @@
+// The question of the save dialog: name, what's new, what goes along.
+
+import type { Api } from "./api";
+import { button, h } from "./dom";
+import { bytes, t } from "./i18n";
+import { PreviewBox } from "./preview_box";
+import type { Preview, SaveRequest, Session } from "./types";
+
+interface Actions {
+  save(request: SaveRequest): void;
+  cancel(): void;
+}
+
+export class FormView {
+  readonly element: HTMLFormElement;
+  private readonly name = h("input", {
+    id: "save-name",
+    required: true,
+    maxlength: 100,
+    autocomplete: "off",
+    "aria-describedby": "save-version",
+  });
+  private readonly version = h("span", { id: "save-version", class: "hint" });
+  private readonly news = h("textarea", { id: "save-news", rows: 3, maxlength: 500 });
+  private readonly home = h("input", { type: "checkbox", id: "save-home" });
+  private readonly homeHint = h("span", { class: "hint" });
+  private readonly stopAfter = h("input", { type: "checkbox", id: "save-stop" });
+  private readonly box: PreviewBox;
+  private preview: Preview | null = null;
+
+  constructor(
+    api: Api,
+    private readonly session: Session,
+    last: SaveRequest | null,
+    private readonly actions: Actions,
+  ) {
+    this.home.checked = last?.include_home ?? true;
+    this.stopAfter.checked = last?.stop_after ?? false;
+    this.news.value = last?.description ?? "";
+    const before = typeof last?.image === "string" ? last.image : "";
+    this.name.value = before || session.image?.title || "";
+    this.box = new PreviewBox(api, (preview) => this.onPreview(preview));
+    const save = h("button", { type: "submit", class: "primary" }, t("save_button"));
+    this.element = h(
+      "form",
+      { class: "form" },
+      h("div", { class: "columns" }, this.fields(), this.box.element),
+      h(
+        "div",
+        { class: "actions" },
+        button(t("cancel"), "", () => actions.cancel()),
+        h("span", { class: "space" }),
+        save,
+      ),
+    );
+    this.element.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.actions.save(this.request());
+    });
+    this.name.addEventListener("input", () => this.showVersion());
+    this.home.addEventListener("change", () => this.ask());
+    this.showVersion();
+    this.ask();
+  }
+
+  focus(): void {
+    this.name.focus();
+    this.name.select();
+  }
+
+  gone(): void {
+    this.box.gone();
+  }
+
+  private fields(): Node {
+    return h(
+      "div",
+      { class: "fields" },
+      h("label", { for: "save-name" }, t("name")),
+      this.name,
+      this.version,
+      h("label", { for: "save-news" }, t("whats_new")),
+      this.news,
+      h("label", { class: "check" }, this.home, h("span", {}, t("include_home"), this.homeHint)),
+      h("label", { class: "check" }, this.stopAfter, h("span", {}, t("stop_after"))),
+      this.session.session === "use" && h("p", { class: "note" }, t("use_session_note")),
+      h("p", { class: "note" }, t("keeps_running")),
+    );
+  }
+
+  private ask(): void {
+    this.box.ask(this.home.checked);
+  }
+
+  private onPreview(preview: Preview): void {
+    const first = this.preview === null;
+    this.preview = preview;
+    if (first && preview.image && !this.name.value) this.name.value = preview.image.title;
+    const home = preview.home;
+    if (home?.on_volume) {
+      this.home.checked = false;
+      this.home.disabled = true;
+      this.homeHint.textContent = t("home_on_volume");
+    } else if (home) {
+      this.homeHint.textContent = bytes(home.bytes);
+    }
+    this.showVersion();
+  }
+
+  private showVersion(): void {
+    const known = this.preview?.image;
+    const same = known && sameName(known.title, this.name.value);
+    if (!this.name.value.trim()) this.version.textContent = t("name_hint");
+    else if (same) this.version.textContent = t("new_version", { version: known.next_version });
+    else this.version.textContent = t("new_image");
+  }
+
+  private request(): SaveRequest {
+    const known = this.preview?.image;
+    const title = this.name.value.trim();
+    const same = known && sameName(known.title, title);
+    return {
+      image: same ? { name: known.name } : title,
+      description: this.news.value.trim(),
+      include_home: this.home.checked,
+      exclude: this.box.excluded,
+      stop_after: this.stopAfter.checked,
+    };
+  }
+}
+
+const sameName = (one: string, other: string): boolean =>
+  one.trim().toLowerCase() === other.trim().toLowerCase();

@@ -1,0 +1,90 @@
+// Words and numbers in the person's language.
+
+import en from "../locale/en.json";
+import fr from "../locale/fr.json";
+
+export type Key = keyof typeof en;
+type Plural<K> = K extends `${infer Base}_other` ? Base : never;
+export type PluralKey = Plural<Key>;
+export type Params = Record<string, string | number>;
+
+const catalogues: Record<string, Record<Key, string>> = { en, fr };
+
+export function chooseLanguage(wanted: readonly string[]): string {
+  for (const tag of wanted) {
+    const language = tag.toLowerCase().split("-")[0] ?? "";
+    if (language in catalogues) return language;
+  }
+  return "en";
+}
+
+export const language = chooseLanguage(navigator.languages);
+// The person's own region decides about separators when it is of the same language.
+const locale = navigator.languages.find((tag) => tag.toLowerCase().startsWith(language)) ?? language;
+const words = catalogues[language] ?? en;
+const plurals = new Intl.PluralRules(locale);
+const integers = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+
+export function t(key: Key, params: Params = {}): string {
+  return words[key].replace(/\{(\w+)\}/g, (all, name: string) => String(params[name] ?? all));
+}
+
+// Singular or plural by the language's own rule.
+export function tn(key: PluralKey, count: number, params: Params = {}): string {
+  const form = plurals.select(count) === "one" ? "one" : "other";
+  return t(`${key}_${form}` as Key, { count: integers.format(count), ...params });
+}
+
+export const has = (key: string): key is Key => key in words;
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+
+function unitOf(bytes: number): number {
+  let unit = 0;
+  while (unit < UNITS.length - 1 && bytes >= 999.5 * 1000 ** unit) unit++;
+  return unit;
+}
+
+function quantity(value: number, unit: number): string {
+  const scaled = value / 1000 ** unit;
+  return new Intl.NumberFormat(locale, {
+    style: "unit",
+    unit: UNITS[unit],
+    maximumFractionDigits: scaled < 10 && unit > 1 ? 1 : 0,
+  }).format(scaled);
+}
+
+export const bytes = (value: number): string => quantity(value, unitOf(value));
+
+// "231 of 412 MB": both numbers in the unit of the second.
+export function bytesOf(done: number, total: number): string {
+  const unit = unitOf(total);
+  const scaled = done / 1000 ** unit;
+  const digits = total / 1000 ** unit < 10 && unit > 1 ? 1 : 0;
+  const number = new Intl.NumberFormat(locale, {
+    maximumFractionDigits: digits,
+    minimumFractionDigits: digits,
+  });
+  return t("bytes_of", { done: number.format(scaled), total: quantity(total, unit) });
+}
+
+export function seconds(value: number): string {
+  if (value < 10) {
+    const digits = value < 1 ? 2 : 1;
+    return unit(value, "second", digits);
+  }
+  if (value < 90) return unit(value, "second", 0);
+  if (value < 5400) return unit(value / 60, "minute", 0);
+  return unit(value / 3600, "hour", 1);
+}
+
+function unit(value: number, name: string, digits: number): string {
+  return new Intl.NumberFormat(locale, {
+    style: "unit",
+    unit: name,
+    maximumFractionDigits: digits,
+  }).format(value);
+}
+
+export const percent = (share: number): string =>
+  new Intl.NumberFormat(locale, { style: "percent" }).format(share);

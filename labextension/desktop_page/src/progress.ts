@@ -1,0 +1,85 @@
+// A job as sentences and numbers.
+
+import { bytesOf, bytes, has, seconds, t } from "./i18n";
+import type { ErrorInfo, Job, Step } from "./types";
+
+// Of the time of a usual save; the bar must neither jump nor run back.
+const WEIGHT: Record<string, number> = {
+  plan: 3,
+  read: 50,
+  freeze: 2,
+  push: 38,
+  manifest: 2,
+  verify: 5,
+};
+
+export function share(job: Job): number {
+  let done = 0;
+  let all = 0;
+  for (const step of job.steps) {
+    const weight = WEIGHT[step.name] ?? 2;
+    all += weight;
+    if (step.state === "done") done += weight;
+    else if (step.state === "running" && step.bytes_total) {
+      done += weight * Math.min(1, (step.bytes_done ?? 0) / step.bytes_total);
+    }
+  }
+  return all ? done / all : 0;
+}
+
+const activeStep = (job: Job): Step | undefined =>
+  job.steps.find((step) => step.state === "running") ??
+  job.steps.find((step) => step.name === job.step);
+
+// "Reading 231 of 412 MB · 120 MB/s"
+export function headline(job: Job): string {
+  if (job.state === "queued") return t("queued");
+  const step = activeStep(job);
+  if (!step) return t("queued");
+  const parts = [stepText(step)];
+  if (job.rate && step.bytes_total) parts.push(t("rate", { rate: bytes(job.rate) }));
+  const left = timeLeft(job, step);
+  if (left !== null) parts.push(t("time_left", { time: seconds(left) }));
+  return parts.join(" · ");
+}
+
+// Honest only for a while of steady reading: under 3 s it is noise.
+function timeLeft(job: Job, step: Step): number | null {
+  if (!job.rate || !step.bytes_total || !step.bytes_done) return null;
+  const left = (step.bytes_total - step.bytes_done) / job.rate;
+  return left >= 3 ? Math.round(left) : null;
+}
+
+export function stepText(step: Step): string {
+  const counted = step.bytes_total && (step.name === "read" || step.name === "push");
+  if (counted && step.state === "running") {
+    const of = bytesOf(step.bytes_done ?? 0, step.bytes_total ?? 0);
+    return step.name === "read" ? t("reading_of", { of }) : t("sending_of", { of });
+  }
+  if (step.name === "freeze" && step.state === "done" && step.seconds !== null) {
+    return t("held_still", { time: seconds(step.seconds) });
+  }
+  const key = `step_${step.name}`;
+  return has(key) ? t(key) : step.name;
+}
+
+// What a finished step took: "412 MB", or nothing to say.
+export function stepNote(step: Step): string {
+  if (step.state !== "done" || step.name === "freeze") return "";
+  const parts = [];
+  if (step.bytes_total) parts.push(bytes(step.bytes_total));
+  if (step.seconds !== null && step.seconds >= 0.05) parts.push(seconds(step.seconds));
+  return parts.join(" · ");
+}
+
+export function endText(job: Job): string {
+  if (job.state === "cancelled") return t("cancelled_text");
+  return t("saved_as", { title: job.image.title, version: job.version ?? "" });
+}
+
+// The service speaks to the person itself; only what never reached it is worded here.
+export function errorText(error: ErrorInfo): string {
+  const key = `error_${error.code}`;
+  if (has(key)) return t(key);
+  return error.message || t("error_internal_error");
+}

@@ -1,0 +1,197 @@
+// The slim bar: way back, what this is, clipboard, scaling, full screen, save.
+
+import type { Clipboard } from "./clipboard";
+import type { Scaling } from "./connection";
+import { button, h, icon, type IconName } from "./dom";
+import { percent, t, type Key } from "./i18n";
+import { Panel } from "./panel";
+import { share } from "./progress";
+import type { Saving } from "./saving";
+import type { Session } from "./types";
+
+export interface Actions {
+  save(): void;
+  scale(scaling: Scaling): void;
+  leave(): void;
+}
+
+const SCALINGS: Scaling[] = ["fit", "shrink", "actual"];
+const RING = 2 * Math.PI * 8;
+
+export class Toolbar {
+  private readonly saveButton: HTMLButtonElement;
+  private readonly saveLabel = h("span", { class: "label" }, t("save"));
+  private readonly saveMark = h("span", { class: "mark", "aria-hidden": "true" });
+  private readonly full: HTMLButtonElement;
+  private readonly panels: Panel[];
+  private readonly title: string;
+
+  constructor(
+    private readonly bar: HTMLElement,
+    private readonly session: Session,
+    clipboard: Clipboard,
+    scaling: Scaling,
+    private readonly actions: Actions,
+  ) {
+    this.title = session.image?.title || session.title || t("remote_desktop");
+    this.saveButton = button(this.saveMark, "save", () => actions.save());
+    this.saveButton.append(this.saveLabel);
+    this.saveMark.append(icon("save"));
+    this.full = iconButton("full", t("full_screen"), () => void toggleFullScreen());
+    this.full.hidden = !document.fullscreenEnabled;
+
+    const clipboardButton = iconButton("clipboard", t("clipboard"), () => undefined);
+    const scalingButton = iconButton("scaling", t("scaling"), () => undefined);
+    this.panels = [
+      new Panel(clipboardButton, t("clipboard"), clipboard.content, () => clipboardButton.focus()),
+      new Panel(scalingButton, t("scaling"), [this.scalingChoice(scaling)], () =>
+        scalingButton.focus(),
+      ),
+    ];
+    bar.replaceChildren(
+      ...this.wayBack(),
+      this.name(),
+      h("span", { class: "space" }),
+      holder(clipboardButton, this.panels[0]),
+      holder(scalingButton, this.panels[1]),
+      this.full,
+      this.saveButton,
+    );
+    document.title = this.title;
+    this.watchFullScreen();
+    this.watchKeys();
+  }
+
+  // The bar and the tab's title say how a save goes on when its dialog is closed.
+  show(saving: Saving): void {
+    let mark: Node = icon("save");
+    let label = t("save");
+    let title = this.title;
+    if (saving.phase === "sending") {
+      mark = ring(0);
+      label = t("saving");
+    } else if (saving.phase === "running") {
+      const done = share(saving.job);
+      mark = ring(done);
+      label = t("saving_percent", { percent: percent(done) });
+      title = `${percent(done)} · ${this.title}`;
+    } else if (saving.phase === "over" && saving.job.state === "succeeded") {
+      mark = icon("done");
+      label = t("saved");
+      title = `✓ ${this.title}`;
+    } else if (saving.phase === "over" || saving.phase === "refused") {
+      mark = icon("failed");
+      label = t("not_saved");
+      title = `! ${this.title}`;
+    }
+    this.saveMark.replaceChildren(mark);
+    this.saveLabel.textContent = label;
+    this.saveButton.setAttribute("aria-label", label);
+    this.saveButton.dataset["phase"] = saving.phase;
+    document.title = title;
+  }
+
+  focusSave(): void {
+    this.saveButton.focus();
+  }
+
+  private wayBack(): Node[] {
+    if (!this.session.hub_url) return [];
+    const link = h(
+      "a",
+      { class: "tool", href: `${this.session.hub_url}home`, title: t("to_hub") },
+      icon("home"),
+      h("span", { class: "label" }, "Hub"),
+    );
+    return [link];
+  }
+
+  private name(): Node {
+    const customising = this.session.session === "customise";
+    return h(
+      "span",
+      { class: "name" },
+      h("strong", {}, this.title),
+      customising && h("span", { class: "badge", title: t("customising_hint") }, t("customising")),
+    );
+  }
+
+  private scalingChoice(chosen: Scaling): Node {
+    const choice = h("fieldset", { class: "choice" }, h("legend", {}, t("scaling")));
+    for (const scaling of SCALINGS) {
+      const input = h("input", { type: "radio", name: "scaling", checked: scaling === chosen });
+      input.addEventListener("change", () => this.actions.scale(scaling));
+      const [name, hint] = [`scaling_${scaling}`, `scaling_${scaling}_hint`] as [Key, Key];
+      choice.append(
+        h("label", {}, input, h("span", {}, t(name), h("small", {}, t(hint)))),
+      );
+    }
+    return choice;
+  }
+
+  private watchFullScreen(): void {
+    document.addEventListener("fullscreenchange", () => {
+      const on = document.fullscreenElement !== null;
+      document.body.classList.toggle("full", on);
+      this.full.replaceChildren(icon(on ? "leave" : "full"));
+      const label = on ? t("leave_full_screen") : t("full_screen");
+      this.full.setAttribute("aria-label", label);
+      this.full.title = label;
+      this.actions.leave();
+    });
+    // The bar hides itself in full screen; the edge of the screen brings it back.
+    document.addEventListener("pointermove", (event) => {
+      const near = event.clientY < (this.bar.classList.contains("near") ? 60 : 4);
+      this.bar.classList.toggle("near", near);
+    });
+  }
+
+  // The desktop takes every key: one combination leads out of it.
+  private watchKeys(): void {
+    const onKey = (event: KeyboardEvent): void => {
+      if (!(event.ctrlKey && event.altKey && event.shiftKey)) return;
+      if (event.code !== "KeyB") return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      this.bar.querySelector<HTMLElement>("a, button")?.focus();
+    };
+    window.addEventListener("keydown", onKey, { capture: true });
+    this.bar.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !this.panels.some((panel) => panel.isOpen)) {
+        this.actions.leave();
+      }
+    });
+  }
+}
+
+function iconButton(name: IconName, label: string, action: () => void): HTMLButtonElement {
+  return button(icon(name), "tool", action, { "aria-label": label, title: label });
+}
+
+function holder(opener: HTMLButtonElement, panel: Panel | undefined): Node {
+  return h("span", { class: "holder" }, opener, panel?.element);
+}
+
+async function toggleFullScreen(): Promise<void> {
+  if (document.fullscreenElement) await document.exitFullscreen();
+  else await document.documentElement.requestFullscreen({ navigationUI: "hide" });
+}
+
+function ring(done: number): SVGSVGElement {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", "0 0 20 20");
+  svg.setAttribute("class", "ring");
+  for (const part of ["track", "done"]) {
+    const circle = document.createElementNS(space, "circle");
+    circle.setAttribute("class", part);
+    circle.setAttribute("cx", "10");
+    circle.setAttribute("cy", "10");
+    circle.setAttribute("r", "8");
+    if (part === "done") {
+      circle.setAttribute("stroke-dasharray", `${Math.max(0.04, done) * RING} ${RING}`);
+    }
+    svg.append(circle);
+  }
+  return svg;
+}

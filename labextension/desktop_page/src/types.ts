@@ -1,0 +1,106 @@
+// What goes over the wire between the page and its server.
+
+export interface ImageRef {
+  owner: string;
+  name: string;
+  title: string;
+}
+
+export interface Session {
+  user: string;
+  server: string;
+  session: "use" | "customise";
+  title: string;
+  image: ImageRef | null;
+  hub_url: string;
+  can_save: boolean;
+  why_not: string | null;
+}
+
+export interface Ready {
+  ready: boolean;
+  step: string;
+  notice: string | null;
+}
+
+export interface PathSize {
+  path: string;
+  bytes: number;
+}
+
+export interface Package {
+  name: string;
+  version?: string;
+  kind: string;
+}
+
+export interface LeftOut {
+  path: string;
+  reason: string;
+  bytes: number;
+}
+
+export interface Preview {
+  bytes: number;
+  entries: number;
+  packages: { added: Package[]; removed: Package[]; upgraded: Package[] };
+  home: {
+    bytes: number;
+    entries: number;
+    on_volume: boolean;
+    path: string;
+    biggest: PathSize[];
+  } | null;
+  left_out: LeftOut[];
+  biggest: PathSize[];
+  volumes: string[];
+  seconds_estimate: number | null;
+  image: (ImageRef & { next_version: number }) | null;
+}
+
+export interface PreviewRequest {
+  include_home: boolean;
+  exclude: string[];
+}
+
+export interface SaveRequest extends PreviewRequest {
+  image: { name: string } | string;
+  description: string;
+  stop_after: boolean;
+}
+
+export type StepState = "waiting" | "running" | "done" | "failed";
+
+export interface Step {
+  name: string;
+  state: StepState;
+  seconds: number | null;
+  bytes_done: number | null;
+  bytes_total: number | null;
+}
+
+export interface ErrorInfo {
+  code: string;
+  message: string;
+  details: Record<string, unknown>;
+}
+
+export interface Job {
+  id: string;
+  state: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+  image: ImageRef;
+  version: number | null;
+  step: string | null;
+  steps: Step[];
+  bytes_done: number | null;
+  bytes_total: number | null;
+  rate: number | null;
+  message: string | null;
+  error: ErrorInfo | null;
+  created: string;
+  ended: string | null;
+  links: { image?: string; start?: string; page?: string };
+}
+
+export const isOver = (job: Job): boolean =>
+  job.state === "succeeded" || job.state === "failed" || job.state === "cancelled";

@@ -1,0 +1,74 @@
+"""The files of the desktop page."""
+
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.base.handlers import JupyterHandler
+from tornado import web
+
+STATIC = Path(__file__).parent / "static"
+
+_NOT_BUILT = (
+    "The desktop page was not built. Nothing is wrong with the desktop itself. "
+    "Run `npm ci && npm run build` in labextension/ and install it again."
+)
+
+
+class PageHandler(JupyterHandler, web.StaticFileHandler):  # type: ignore[misc]
+    """`desktop/`: the page and what it loads, for people who are signed in.
+
+    - Every file is asked for again when it has changed, so an upgraded image shows at once.
+    - Scripts and styles come from this server only; nothing may frame the page but the hub.
+    """
+
+    def initialize(self) -> None:
+        web.StaticFileHandler.initialize(self, str(STATIC), "index.html")
+
+    @web.authenticated
+    async def get(self, path: str, include_body: bool = True) -> None:
+        """One file; the page itself for the folder."""
+        if not (STATIC / "index.html").exists():
+            raise web.HTTPError(503, _NOT_BUILT)
+        # Sets the cookie that the page sends back with every change it asks for.
+        self.xsrf_token  # noqa: B018
+        await web.StaticFileHandler.get(self, path or "index.html", include_body)
+
+    @web.authenticated
+    async def head(self, path: str) -> None:
+        """As get, without the body."""
+        await self.get(path, include_body=False)
+
+    def set_extra_headers(self, path: str) -> None:
+        self.set_header("Cache-Control", "no-cache")
+
+    @property
+    def content_security_policy(self) -> str:
+        """Nothing but ourselves; `ws` is written out for browsers whose 'self' lacks it."""
+        host = self.request.host
+        return "; ".join(
+            [
+                "default-src 'none'",
+                "script-src 'self'",
+                "style-src 'self'",
+                "img-src 'self' data: blob:",
+                "font-src 'self'",
+                f"connect-src 'self' ws://{host} wss://{host}",
+                "frame-ancestors 'self'",
+                "base-uri 'none'",
+                "form-action 'none'",
+            ]
+        )
+
+
+class SlashHandler(JupyterHandler):
+    """`desktop` without the slash: the page's addresses are relative to the folder."""
+
+    @web.authenticated
+    def get(self) -> None:
+        """Send to the folder."""
+        self.redirect(self.request.path + "/")
+
+
+def page_handlers(base: str) -> list[tuple[str, Any]]:
+    """The routes of the page below `base` (which ends with a slash)."""
+    return [(base + "desktop", SlashHandler), (base + r"desktop/(.*)", PageHandler)]

@@ -1,0 +1,1 @@
+"""Real small servers that stand in for the large ones; tests/conformance holds them to it."""

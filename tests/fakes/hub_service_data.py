@@ -1,0 +1,97 @@
+"""What the fake hub service answers with: one plausible desktop and its save."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+# Step and how long it takes.
+STEPS = [
+    ("plan", 0.12),
+    ("read", 3.4),
+    ("freeze", 0.06),
+    ("push", 2.8),
+    ("manifest", 0.2),
+    ("verify", 0.3),
+]
+
+PREVIEW: dict[str, Any] = {
+    "bytes": 412_000_000,
+    "entries": 7018,
+    "seconds_estimate": 20,
+    "packages": {
+        "added": [
+            {"name": name, "version": "3.28", "kind": "apt"}
+            for name in ["qgis-plugin-grass", "qgis-providers", "python3-qgis"]
+            + [f"libqgis-part{number}" for number in range(28)]
+        ],
+        "removed": [
+            {"name": "mousepad", "version": "0.5", "kind": "apt"},
+            {"name": "xarchiver", "version": "0.5", "kind": "apt"},
+        ],
+        "upgraded": [{"name": "numpy", "from": "2.3", "to": "2.4", "kind": "pip"}],
+    },
+    "home": {
+        "bytes": 38_000_000,
+        "entries": 512,
+        "on_volume": False,
+        "path": "/home/jovyan",
+        "biggest": [{"path": "/home/jovyan/.config/QGIS", "bytes": 21_000_000}],
+    },
+    "left_out": [
+        {"path": "/home/jovyan/.ssh", "reason": "secret", "bytes": 4_100},
+        {"path": "/home/jovyan/.mozilla/firefox/logins.json", "reason": "secret", "bytes": 900},
+        {"path": "/home/jovyan/.cache", "reason": "cache", "bytes": 1_100_000_000},
+        {"path": "/tmp", "reason": "runtime", "bytes": 2_000_000},
+    ],
+    "biggest": [
+        {"path": "/usr/lib/libqgis_core.so.3", "bytes": 61_000_000},
+        {"path": "/home/jovyan/Downloads/tiles.mbtiles", "bytes": 12_000_000},
+    ],
+    "volumes": [],
+    "image": {"owner": "alice", "name": "gis-course", "title": "GIS course", "next_version": 4},
+    "quota": None,
+}
+
+
+def utc_now() -> str:
+    """Now, as the wire writes times."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def new_job(server: dict[str, str], title: str) -> dict[str, Any]:
+    """A job that waits for its turn."""
+    job_id = uuid.uuid4().hex
+    name = title.lower().replace(" ", "-")
+    steps = [
+        {"name": step, "state": "waiting", "seconds": None, "bytes_done": None, "bytes_total": None}
+        for step, _ in STEPS
+    ]
+    return {
+        "id": job_id,
+        "kind": "commit",
+        "state": "queued",
+        "server": server,
+        "image": {"owner": server["user"], "name": name, "title": title},
+        "version": 4,
+        "step": None,
+        "steps": steps,
+        "bytes_done": None,
+        "bytes_total": None,
+        "rate": None,
+        "message": "Waiting for its turn",
+        "error": None,
+        "result": None,
+        "created": utc_now(),
+        "started": None,
+        "ended": None,
+        "links": {
+            "self": f"/services/desktops/api/v1/jobs/{job_id}",
+            "events": f"/services/desktops/api/v1/jobs/{job_id}/events",
+            "page": f"/services/desktops/jobs/{job_id}",
+            "image": f"/services/desktops/images/{server['user']}/{name}",
+            "start": f"/hub/spawn/{server['user']}/{server['name']}"
+            f"?image={server['user']}/{name}",
+        },
+    }

@@ -1,0 +1,99 @@
+"""The part of the Kubernetes API that hub_service uses: lists of pods, as a real server."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.fakes.http import JsonHandler, serving
+
+
+class FakeKubernetes:
+    """Pods of one namespace; tests add and remove them while it runs."""
+
+    def __init__(self) -> None:
+        self.pods: list[dict[str, Any]] = []
+        self.down = False
+
+    def add_session(
+        self, user: str, name: str = "", *, image: str = "base", node: str = "n1"
+    ) -> str:
+        """Let the pod of a server run; return its uid."""
+        notes = {"hub.jupyter.org/username": user, "hub.jupyter.org/servername": name}
+        return self._add(
+            {"component": "singleuser-server"}, notes, image, node, "10.0.0.9"
+        )
+
+    def add_agent(self, address: str, node: str = "n1") -> None:
+        """Let an agent run on a node; its pod has the address's IP."""
+        labels = {
+            "app.kubernetes.io/name": "desktops",
+            "app.kubernetes.io/component": "snapshot-agent",
+        }
+        self._add(labels, {}, "agent", node, address)
+
+    def remove(self, uid: str) -> None:
+        """Let a pod be gone."""
+        self.pods = [pod for pod in self.pods if pod["metadata"]["uid"] != uid]
+
+    def _add(
+        self,
+        labels: dict[str, str],
+        notes: dict[str, str],
+        image: str,
+        node: str,
+        ip: str,
+    ) -> str:
+        uid = str(uuid.uuid4())
+        self.pods.append(
+            {
+                "metadata": {
+                    "name": uid,
+                    "uid": uid,
+                    "labels": labels,
+                    "annotations": notes,
+                },
+                "spec": {
+                    "nodeName": node,
+                    "containers": [{"name": "notebook", "image": image}],
+                },
+                "status": {"phase": "Running", "podIP": ip},
+            }
+        )
+        return uid
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        """Serve until the end of the block; give the address."""
+        async with serving(
+            [("/api/v1/namespaces/desktops/pods", PodsHandler, {"fake": self})]
+        ) as address:
+            yield address
+
+
+class PodsHandler(JsonHandler):
+    """Pods."""
+
+    fake: FakeKubernetes
+
+    def get(self) -> None:
+        """List those that both selectors choose."""
+        if self.fake.down:
+            self.answer(500, {"kind": "Status", "status": "Failure"})
+            return
+        labels = dict(_pairs(self.get_query_argument("labelSelector", "")))
+        fields = dict(_pairs(self.get_query_argument("fieldSelector", "")))
+        items = [
+            pod
+            for pod in self.fake.pods
+            if labels.items() <= pod["metadata"]["labels"].items()
+            and fields.get("spec.nodeName", pod["spec"]["nodeName"])
+            == pod["spec"]["nodeName"]
+        ]
+        self.answer(
+            200, {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}
+        )
+
+
+def _pairs(selector: str) -> list[list[str]]:
+    return [pair.split("=", 1) for pair in selector.split(",") if pair]

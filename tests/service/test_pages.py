@@ -1,0 +1,101 @@
+"""The pages: whole, escaped, in both languages, and safe against forged posts."""
+
+import re
+
+import httpx
+import pytest
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+
+from desktop_i18n import messages
+from tests.fakes.hub import READ, WRITE
+from tests.service.conftest import World
+
+
+def page_client(world: World, token: str, language: str = "en") -> httpx.AsyncClient:
+    client = world.client(token, **{"Accept-Language": language})
+    client.base_url = httpx.URL(f"{world.url}/services/desktops/")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "You have no image yet."), ("fr", "pas encore d’image")],
+)
+async def test_the_empty_list_says_how_to_begin(
+    world: World, language: str, words: str
+) -> None:
+    reply = await page_client(world, world.hub.add_user("alice", READ), language).get(
+        ""
+    )
+    assert reply.status_code == 200
+    assert f'<html lang="{language}">' in reply.text
+    assert words in reply.text
+
+
+async def test_all_pages_show_what_there_is(world: World) -> None:
+    api = world.alice()
+    job = await world.saved(api, "GIS <b>course</b>")
+    client = page_client(world, "token-of-alice")
+    name = job["image"]["name"]
+    shown = {
+        "": "GIS &lt;b&gt;course&lt;/b&gt;",
+        f"images/alice/{name}": "Version 1",
+        "desktops": "Save as desktop image",
+        "save?server=": "412 MB changed",
+        f"jobs/{job['id']}": "Saved as GIS &lt;b&gt;course&lt;/b&gt;, version 1.",
+    }
+    for path, words in shown.items():
+        reply = await client.get(path)
+        assert reply.status_code == 200, reply.text
+        assert words in reply.text
+        assert "<b>course</b>" not in reply.text
+
+
+async def test_a_page_that_is_none_says_so(world: World) -> None:
+    client = page_client(world, world.hub.add_user("alice", READ, WRITE))
+    for path, status in [
+        ("nothing", 404),
+        ("images/bob/none", 404),
+        ("save?server=x", 409),
+    ]:
+        reply = await client.get(path)
+        assert reply.status_code == status
+        assert "This did not work" in reply.text
+
+
+async def test_who_is_not_logged_in_is_sent_to_the_hubs_login(world: World) -> None:
+    client = page_client(world, "")
+    reply = await client.get("desktops")
+    assert reply.status_code == 302
+    assert reply.headers["location"].startswith("/hub/api/oauth2/authorize?")
+    assert (await client.post("save", data={"title": "x"})).status_code == 403
+
+
+async def test_a_form_saves_and_leads_to_the_job(world: World) -> None:
+    world.alice()
+    client = page_client(world, "token-of-alice")
+    reply = await client.post(
+        "save", data={"server": "", "title": "My R", "include_home": "yes"}
+    )
+    assert reply.status_code == 302
+    assert re.fullmatch(
+        r"/services/desktops/jobs/[0-9a-f]{32}", reply.headers["location"]
+    )
+
+
+@pytest.mark.parametrize("package", ["hub_service", "desktop_spawner"])
+def test_every_sentence_is_translated(package: str) -> None:
+    found = extract_from_dir(
+        package,
+        [("**.py", "python"), ("**/templates/*.html", "jinja2")],
+        keywords={**DEFAULT_KEYWORDS, "sentence": None},
+    )
+    # `text` is the parameter in the definition of `sentence` itself.
+    sentences = {str(message) for _, _, message, _, _ in found} - {"text"}
+    known = messages(package, "fr")
+    assert len(sentences) > 20
+    assert sentences - set(known) == set()
+    assert set(known) - sentences == set()
+    for english, french in known.items():
+        places = re.findall(r"{\w+}", english)
+        assert sorted(places) == sorted(re.findall(r"{\w+}", french)), english

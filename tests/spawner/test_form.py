@@ -1,0 +1,86 @@
+"""The spawn page's form."""
+
+import time
+
+import pytest
+
+from desktop_spawner.catalogue_client import Answer
+from desktop_spawner.form import age, render_form
+from desktop_spawner.profiles import (
+    Home,
+    base_profiles,
+    catalogue_profiles,
+    session_option,
+)
+from tests.spawner.conftest import BASE, ENTRY
+
+
+def form(answer: Answer, language: str = "en", **chosen: str) -> str:
+    profiles = base_profiles([BASE]) + catalogue_profiles(answer.entries, "alice")
+    options = {"session": session_option(Home("home", "/home/jovyan"))}
+    profiles = [{**profile, "profile_options": options} for profile in profiles]
+    return render_form(
+        profiles, answer=answer, chosen=chosen, language=language, idle_hours=8
+    )
+
+
+def test_a_card_shows_what_an_image_is() -> None:
+    html = form(Answer([{**ENTRY, "created": time.time() - 7200}], 1.0, fresh=True))
+    for words in ("version 3", "2.2 GB", "2 h ago", "Remote Desktop", "1.0 GB"):
+        assert words in html
+
+
+def test_the_text_of_people_stays_text() -> None:
+    html = form(Answer([ENTRY], 1.0, fresh=True))
+    assert "GIS &lt;course&gt;" in html
+    assert "<course>" not in html
+    assert "QGIS {{ 7 * 7 }}" in html and "49" not in html
+
+
+def test_the_last_choice_is_remembered() -> None:
+    html = form(
+        Answer([ENTRY], 1.0, fresh=True), profile="alice/gis", session="customise"
+    )
+    assert 'value="alice/gis" required checked' in html
+    assert 'id="session-customise" checked' in html
+    # An image that is gone leaves the first card chosen.
+    assert 'value="base" required checked' in form(
+        Answer([], 1.0, True), profile="alice/gone"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer([ENTRY], time.time() - 180, fresh=False), "as they were 3 min ago"),
+        (Answer([], 0, fresh=False), "Only the tested images are shown"),
+    ],
+)
+def test_a_catalogue_that_is_down_is_said(answer: Answer, words: str) -> None:
+    assert words in form(answer)
+    assert 'id="desktops-stale"' not in form(Answer([ENTRY], 1.0, fresh=True))
+
+
+def test_the_page_is_french_for_who_reads_french() -> None:
+    html = form(Answer([ENTRY], 1.0, fresh=True), "fr")
+    assert "Démarrer un bureau" in html and "2.2 Go" in html
+    assert "pendant 8 h est arrêté" in html
+
+
+def test_the_idle_time_is_told() -> None:
+    assert "nobody uses for 8 h is stopped" in form(Answer([], 1.0, fresh=True))
+
+
+def test_ages_are_in_the_units_people_use() -> None:
+    def same(sentence: str, **values: object) -> str:
+        return sentence.format(**values)
+
+    now = time.time()
+    spans = {
+        0: "just now",
+        120: "2 min ago",
+        7200: "2 h ago",
+        172800: "2 d ago",
+        -99: "just now",
+    }
+    assert {span: age(now - span, same) for span in spans} == spans

@@ -1,0 +1,59 @@
+"""The small hub's configuration."""
+
+import json
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+
+from desktop_spawner.hub_config import ACCESS, configure, configure_from_files
+
+TOKENS = {
+    "DESKTOPS_SERVICE_TOKEN": "one",
+    "DESKTOPS_SPAWNER_TOKEN": "two",
+    "CONFIGPROXY_AUTH_TOKEN": "three",
+}
+
+
+def configured(**values: object) -> Config:
+    config = Config()
+    configure(config, values, cull_hours=0, environ=TOKENS)
+    return config
+
+
+def test_a_desktops_token_can_save_and_little_else() -> None:
+    [server] = [
+        role for role in configured().JupyterHub.load_roles if role["name"] == "server"
+    ]
+    assert server["scopes"] == [
+        "users:activity!user",
+        "access:servers!server",
+        ACCESS,
+        "custom:desktops:read",
+        "custom:desktops:write",
+    ]
+
+
+def test_the_values_have_the_last_word() -> None:
+    config = configured(JupyterHub={"services": []}, DesktopSpawner={"idle_hours": 2})
+    assert config.JupyterHub.services == []
+    assert config.DesktopSpawner.idle_hours == 2
+    assert config.JupyterHub.load_roles
+
+
+def test_a_missing_token_stops_the_hub() -> None:
+    with pytest.raises(KeyError):
+        configure(Config(), {}, cull_hours=0, environ={})
+
+
+def test_idle_desktops_are_stopped_after_the_hours_that_people_are_told(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"JupyterHub": {"ip": "0.0.0.0"}}))
+    (tmp_path / "cull.json").write_text('{"hours": 1.5}')
+    config = Config()
+    configure_from_files(config, tmp_path, TOKENS)
+    [culler] = [
+        one for one in config.JupyterHub.services if one["name"] == "idle-culler"
+    ]
+    assert "--timeout=5400" in culler["command"]
