@@ -87,8 +87,11 @@ class Settings:
 
     @property
     def containerd_socket(self) -> Path:
-        """The gRPC socket of containerd."""
-        return self.run / "containerd" / "containerd.sock"
+        """The gRPC socket of containerd, in a folder without anything else.
+
+        Pods mount that folder; beside containerd's state they would get every mount in it too.
+        """
+        return self.run / "sockets" / "containerd.sock"
 
     @property
     def certs_folder(self) -> Path:
