@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from kubernetes.aio import client, config
 
 from .container import Pod
 
-# Connect and read, in seconds, on every call.
-_TIMEOUT = (3.0, 30.0)
+log = logging.getLogger(__name__)
+
+# Seconds, on every call. A pair of connect and read, which the client documents, fails in
+# kubernetes.aio 37: aiohttp takes a number.
+_TIMEOUT = 30.0
 OWNER_ANNOTATION = "hub.jupyter.org/username"
 
 
@@ -142,4 +146,5 @@ def _pod(found: Any) -> Pod:
 
 def _wrapped(error: Exception) -> KubeError:
     status = getattr(error, "status", None)
+    log.warning("the API server did not help: %s %s", type(error).__name__, status or error)
     return KubeError(f"the API server: {status or type(error).__name__}")
