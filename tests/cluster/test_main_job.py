@@ -65,15 +65,13 @@ def test_a_desktop_is_set_up_saved_and_started_again(
     wait_for("the wallpaper", lambda: shows_wallpaper(page), 30)
     shoot(page, "desktop")
 
-    writer = EveryWhere(cluster, pod)
-    link = save(
-        page,
-        "GIS course",
-        news="adds cowsay",
-        see=lambda: (shoot(page, "save-dialog"), writer.check())[-1],
-    )
+    def dialog_open() -> None:
+        shoot(page, "save-dialog")
+        cluster.run(pod, EVERYWHERE)
+
+    link = save(page, "GIS course", news="adds cowsay", see=dialog_open)
     shoot(page, "saved")
-    writer.check()
+    cluster.run(pod, EVERYWHERE)
     assert cluster.run(pod, "cowsay works")
     first = version_of(page, user)
     check_layer(cluster, user, first)
@@ -99,18 +97,6 @@ def test_a_desktop_is_set_up_saved_and_started_again(
     assert second["layers"] <= first["layers"] + 2
     stop(page, user, cluster)
     delete(cluster, page, user, [first["digest"], second["digest"]])
-
-
-class EveryWhere:
-    """Writes in directories of the base image's layers and of the home, and says when it fails."""
-
-    def __init__(self, cluster: Demo, pod: str) -> None:
-        self._cluster = cluster
-        self._pod = pod
-
-    def check(self) -> None:
-        """Create, rename, change and delete now."""
-        self._cluster.run(self._pod, EVERYWHERE)
 
 
 def shows_wallpaper(page: Page) -> bool:
