@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.fakes.hub_service import TOKEN
 
@@ -38,6 +39,9 @@ class JupyterServer:
     """One server below `folder`; `client` is signed in as its person."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        pytest.importorskip(
+            "jupyter_desktop_save", reason="needs: pip install -e ./labextension"
+        )
         folder.mkdir()
         self._folder = folder
         self._log = folder / "log"

@@ -154,6 +154,7 @@ def test_a_failure_says_what_is_safe_and_is_tried_again(
     ).to_be_visible()
     dialog.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("dialog", name="Saving your desktop")).to_be_visible()
+    expect(page.locator(".steps li").first).to_be_visible()
     assert len(hub.jobs) == 2
 
 
