@@ -98,6 +98,7 @@ class Commits:
         require_own_server(person, request.server)
         title = checked_title(request.title)
         name = name_of_title(title)
+        known = self._catalogue.image(person.name, name)
         description = checked_description(request.description)
         pod = await self._running_pod(request.server)
         await self._cluster.agent_on(pod.node)
@@ -116,7 +117,7 @@ class Commits:
             owner=person.name,
             server=request.server,
             image=name,
-            title=title,
+            title=known.title if known else title,
             number=max([self._catalogue.last_number(person.name, name), *same]) + 1,
             request={
                 "pod_uid": pod.uid,

@@ -23,7 +23,9 @@ def load_extension(server: Any) -> None:
     }
     base = server.web_app.settings["base_url"]
     server.web_app.add_handlers(".*$", page_handlers(base) + save_handlers(base))
-    server.log.info("Desktop page at %sdesktop/ (%s)", base, session.why_not or "can be saved")
+    server.log.info(
+        "Desktop page at %sdesktop/ (%s)", base, session.why_not or "can be saved"
+    )
 
 
 def vnc_socket() -> Path:
@@ -41,5 +43,9 @@ def desktop_vnc() -> dict[str, Any]:
         "command": [],
         "unix_socket": str(vnc_socket()),
         "raw_socket_proxy": True,
-        "launcher_entry": {"title": "Desktop", "path_info": "desktop/", "category": "Other"},
+        "launcher_entry": {
+            "title": "Desktop",
+            "path_info": "desktop/",
+            "category": "Other",
+        },
     }

@@ -32,7 +32,13 @@ class ServiceError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """The body of the answer."""
-        return {"error": {"code": self.code, "message": self.message, "details": self.details}}
+        return {
+            "error": {
+                "code": self.code,
+                "message": self.message,
+                "details": self.details,
+            }
+        }
 
 
 class ServiceUnavailable(ServiceError):

@@ -19,7 +19,7 @@ _JOB = r"(?P<job_id>[A-Za-z0-9_.-]+)"
 _COMMIT_FIELDS = ("image", "description", "include_home", "exclude", "stop_after")
 
 
-class Handler(APIHandler):  # type: ignore[misc]
+class Handler(APIHandler):
     """The parts that every request needs."""
 
     @property
@@ -57,9 +57,13 @@ class Handler(APIHandler):  # type: ignore[misc]
             raise BadRequest()
         return body
 
-    async def forward(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    async def forward(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> Any:
         """Ask the image service in the person's language."""
-        return await self.service.request(method, path, language=self.language, body=body)
+        return await self.service.request(
+            method, path, language=self.language, body=body
+        )
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer in the one shape of all errors."""
@@ -162,9 +166,8 @@ class JobHandler(Handler):
 class EventsHandler(Handler):
     """`jobs/{id}/events`: a save as it goes on, passed through byte by byte."""
 
-    def prepare(self) -> Any:
+    def initialize(self) -> None:
         self._gone = asyncio.Event()
-        return super().prepare()
 
     def on_connection_close(self) -> None:
         self._gone.set()

@@ -32,7 +32,12 @@ class HubService:
         await self._client.aclose()
 
     async def request(
-        self, method: str, path: str, *, language: str, body: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        language: str,
+        body: dict[str, Any] | None = None,
     ) -> Any:
         """Send one request and return the answer's JSON (None when it has none)."""
         headers = {"Accept-Language": language}
@@ -45,7 +50,9 @@ class HubService:
         return _read(answer)
 
     @asynccontextmanager
-    async def events(self, path: str, *, language: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def events(
+        self, path: str, *, language: str
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a stream of events and give its bytes as they come.
 
         - A refusal raises before the first byte.
@@ -88,4 +95,6 @@ def _read(answer: httpx.Response) -> Any:
     except (ValueError, KeyError, TypeError) as broken:
         # A proxy on the way answered, or the service is of another kind: not its own words.
         raise ServiceUnavailable(details={"status": answer.status_code}) from broken
-    raise ServiceError(status=answer.status_code, code=code, message=message, details=details)
+    raise ServiceError(
+        status=answer.status_code, code=code, message=message, details=details
+    )

@@ -14,29 +14,32 @@ _NOT_BUILT = (
 )
 
 
-class PageHandler(JupyterHandler, web.StaticFileHandler):  # type: ignore[misc]
+class PageHandler(JupyterHandler, web.StaticFileHandler):
     """`desktop/`: the page and what it loads, for people who are signed in.
 
     - Every file is asked for again when it has changed, so an upgraded image shows at once.
     - Scripts and styles come from this server only; nothing may frame the page but the hub.
     """
 
-    def initialize(self) -> None:
-        web.StaticFileHandler.initialize(self, str(STATIC), "index.html")
+    # The decorator's type has no signature of its own.
+    @web.authenticated
+    async def get(  # type: ignore[override]
+        self, path: str, include_body: bool = True
+    ) -> None:
+        """One file; the page itself for the folder."""
+        await self._serve(path, include_body)
 
     @web.authenticated
-    async def get(self, path: str, include_body: bool = True) -> None:
-        """One file; the page itself for the folder."""
+    async def head(self, path: str) -> None:  # type: ignore[override]
+        """As get, without the body."""
+        await self._serve(path, False)
+
+    async def _serve(self, path: str, include_body: bool) -> None:
         if not (STATIC / "index.html").exists():
             raise web.HTTPError(503, _NOT_BUILT)
         # Sets the cookie that the page sends back with every change it asks for.
         self.xsrf_token  # noqa: B018
         await web.StaticFileHandler.get(self, path or "index.html", include_body)
-
-    @web.authenticated
-    async def head(self, path: str) -> None:
-        """As get, without the body."""
-        await self.get(path, include_body=False)
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", "no-cache")
@@ -69,6 +72,9 @@ class SlashHandler(JupyterHandler):
         self.redirect(self.request.path + "/")
 
 
-def page_handlers(base: str) -> list[tuple[str, Any]]:
+def page_handlers(base: str) -> list[Any]:
     """The routes of the page below `base` (which ends with a slash)."""
-    return [(base + "desktop", SlashHandler), (base + r"desktop/(.*)", PageHandler)]
+    return [
+        (base + "desktop", SlashHandler),
+        (base + r"desktop/(.*)", PageHandler, {"path": str(STATIC)}),
+    ]

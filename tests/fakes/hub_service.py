@@ -33,7 +33,9 @@ class Failure:
 
     status: int = 503
     code: str = "registry_unavailable"
-    message: str = "Not saved: the image store did not answer. Your desktop is unharmed."
+    message: str = (
+        "Not saved: the image store did not answer. Your desktop is unharmed."
+    )
     details: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0
     cut: bool = False
@@ -44,13 +46,9 @@ class FakeHubService:
     """The server and the knobs. Runs in a thread; every method may be called from the test."""
 
     def __init__(self) -> None:
-        self.jobs: dict[str, dict[str, Any]] = {}
-        self.requests: list[dict[str, Any]] = []
-        self.preview: dict[str, Any] = json.loads(json.dumps(PREVIEW))
-        self.failures: dict[str, Failure] = {}
-        self.keepalive = 25.0
         self.open_streams = 0
         self.play_seconds: float | None = None
+        self.reset()
         self._changed: dict[str, asyncio.Event] = {}
         self._cut_streams = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -60,6 +58,14 @@ class FakeHubService:
     def url(self) -> str:
         """What DESKTOPS_API_URL is to be."""
         return f"http://127.0.0.1:{self._port}{BASE}"
+
+    def reset(self) -> None:
+        """Forget every job, request and ordered failure."""
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.requests: list[dict[str, Any]] = []
+        self.preview: dict[str, Any] = json.loads(json.dumps(PREVIEW))
+        self.failures: dict[str, Failure] = {}
+        self.keepalive = 25.0
 
     def fail(self, what: str, failure: Failure) -> None:
         """Let the next `failure.times` requests of `what` ("POST /commits") go wrong."""
@@ -78,13 +84,17 @@ class FakeHubService:
         """Break every open stream of events in the middle."""
         self._call(self._cut)
 
-    def add_job(self, server: dict[str, str], title: str = "GIS course") -> dict[str, Any]:
+    def add_job(
+        self, server: dict[str, str], title: str = "GIS course"
+    ) -> dict[str, Any]:
         """A job that was begun elsewhere (another tab)."""
         job = new_job(server, title)
         self.jobs[job["id"]] = job
         return job
 
-    def advance(self, job_id: str, step: str, done: int, total: int | None = None) -> None:
+    def advance(
+        self, job_id: str, step: str, done: int, total: int | None = None
+    ) -> None:
         """Let the job be in `step` with so many bytes."""
         self._call(lambda: self._advance(job_id, step, done, total))
 
@@ -167,7 +177,9 @@ class FakeHubService:
         names = [name for name, _ in STEPS]
         for entry in job["steps"]:
             order = names.index(entry["name"]) - names.index(step)
-            entry["state"] = "done" if order < 0 else "running" if order == 0 else "waiting"
+            entry["state"] = (
+                "done" if order < 0 else "running" if order == 0 else "waiting"
+            )
             if order < 0:
                 entry["seconds"] = dict(STEPS)[entry["name"]]
             if order == 0:
@@ -195,7 +207,11 @@ class FakeHubService:
         beat = seconds / 24
         await asyncio.sleep(beat)
         self._advance(job_id, "plan", 0, None)
-        for step, total in (("read", 412_000_000), ("freeze", None), ("push", 171_000_000)):
+        for step, total in (
+            ("read", 412_000_000),
+            ("freeze", None),
+            ("push", 171_000_000),
+        ):
             for part in range(1, 11 if total else 2):
                 await asyncio.sleep(beat)
                 self._advance(job_id, step, (total or 0) * part // 10, total)
@@ -207,7 +223,9 @@ class FakeHubService:
 
 
 async def _give_up_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+    tasks = [
+        task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()
+    ]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -245,10 +263,16 @@ class _Handler(web.RequestHandler):
             self.refuse(failure.status, failure.code, failure.message, failure.details)
 
     def refuse(
-        self, status: int, code: str, message: str, details: dict[str, Any] | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: dict[str, Any] | None = None,
     ) -> None:
         self.set_status(status)
-        self.finish({"error": {"code": code, "message": message, "details": details or {}}})
+        self.finish(
+            {"error": {"code": code, "message": message, "details": details or {}}}
+        )
 
     def find(self, job_id: str) -> dict[str, Any]:
         job = self.fake.jobs.get(job_id)
@@ -347,7 +371,9 @@ async def _first(one: asyncio.Event, other: asyncio.Event, seconds: float) -> No
             task.cancel()
 
 
-def _routes(fake: FakeHubService) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+def _routes(
+    fake: FakeHubService,
+) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
     given = {"fake": fake}
     job = BASE + r"/jobs/([\w-]+)"
     return [

@@ -41,7 +41,11 @@ PREVIEW: dict[str, Any] = {
     },
     "left_out": [
         {"path": "/home/jovyan/.ssh", "reason": "secret", "bytes": 4_100},
-        {"path": "/home/jovyan/.mozilla/firefox/logins.json", "reason": "secret", "bytes": 900},
+        {
+            "path": "/home/jovyan/.mozilla/firefox/logins.json",
+            "reason": "secret",
+            "bytes": 900,
+        },
         {"path": "/home/jovyan/.cache", "reason": "cache", "bytes": 1_100_000_000},
         {"path": "/tmp", "reason": "runtime", "bytes": 2_000_000},
     ],
@@ -50,7 +54,12 @@ PREVIEW: dict[str, Any] = {
         {"path": "/home/jovyan/Downloads/tiles.mbtiles", "bytes": 12_000_000},
     ],
     "volumes": [],
-    "image": {"owner": "alice", "name": "gis-course", "title": "GIS course", "next_version": 4},
+    "image": {
+        "owner": "alice",
+        "name": "gis-course",
+        "title": "GIS course",
+        "next_version": 4,
+    },
     "quota": None,
 }
 
@@ -65,7 +74,13 @@ def new_job(server: dict[str, str], title: str) -> dict[str, Any]:
     job_id = uuid.uuid4().hex
     name = title.lower().replace(" ", "-")
     steps = [
-        {"name": step, "state": "waiting", "seconds": None, "bytes_done": None, "bytes_total": None}
+        {
+            "name": step,
+            "state": "waiting",
+            "seconds": None,
+            "bytes_done": None,
+            "bytes_total": None,
+        }
         for step, _ in STEPS
     ]
     return {

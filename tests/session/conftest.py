@@ -1,25 +1,30 @@
 """Fixtures of the session's tests.
 
-hub        a fake hub service (tests/fakes/hub_service.py), for one test
-jupyter    a real Jupyter server with our extension that saves through `hub`
-vnc        a real Xvnc on a socket (skips without tigervnc-standalone-server)
-open_page  opens the desktop page in a real Chromium (skips without it)
+hub            a fake hub service (tests/fakes/hub_service.py), emptied before each test
+desk           the folder where a desktop leaves its socket and its notes
+jupyter        a real Jupyter server with our extension that saves through `hub`
+start_jupyter  starts more of them, with another environment
+vnc            a real Xvnc on a socket (skips without tigervnc-standalone-server)
+start_vnc      starts one when the test wants it
+open_page      opens the desktop page in a real Chromium (skips without it)
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.fakes.hub_service import FakeHubService
 
 from .server import JupyterServer, session_environment
+from .xserver import XServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_FLAGS = [
@@ -30,17 +35,63 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PAGE = Path(__file__).parents[2] / "labextension/jupyter_desktop_save/static/index.html"
 
 
-@pytest.fixture
-def hub() -> Iterator[FakeHubService]:
-    """A hub service of this test's own."""
+@pytest.fixture(scope="module")
+def running_hub() -> Iterator[FakeHubService]:
+    """The server behind `hub`."""
     with FakeHubService().running() as fake:
         yield fake
 
 
 @pytest.fixture
-def start_jupyter(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], JupyterServer]]:
+def hub(running_hub: FakeHubService) -> FakeHubService:
+    """A hub service that knows nothing yet."""
+    running_hub.reset()
+    return running_hub
+
+
+@pytest.fixture(scope="module")
+def module_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder behind `desk`."""
+    return tmp_path_factory.mktemp("desk")
+
+
+@pytest.fixture
+def desk(module_desk: Path) -> Path:
+    """The folder of a desktop, with no notes in it."""
+    for note in module_desk.iterdir():
+        note.unlink()
+    return module_desk
+
+
+@pytest.fixture(scope="module")
+def running_jupyter(
+    running_hub: FakeHubService,
+    module_desk: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[JupyterServer]:
+    """The server behind `jupyter`."""
+    environment = session_environment(running_hub.url, module_desk / "vnc.sock")
+    server = JupyterServer(tmp_path_factory.mktemp("jupyter") / "home", environment)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def jupyter(
+    running_jupyter: JupyterServer, hub: FakeHubService, desk: Path
+) -> JupyterServer:
+    """A customise session of alice that saves through `hub`."""
+    return running_jupyter
+
+
+@pytest.fixture
+def start_jupyter(
+    tmp_path: Path,
+) -> Iterator[Callable[[dict[str, str]], JupyterServer]]:
     """Start Jupyter servers with an environment; all end with the test."""
     servers: list[JupyterServer] = []
 
@@ -56,31 +107,63 @@ def start_jupyter(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Jupyter
 
 
 @pytest.fixture
-def jupyter(
-    hub: FakeHubService, start_jupyter: Callable[[dict[str, str]], JupyterServer], tmp_path: Path
-) -> JupyterServer:
-    """A customise session of alice that saves through `hub`."""
-    return start_jupyter(session_environment(hub.url, tmp_path / "vnc.sock"))
+def start_vnc(desk: Path) -> Iterator[Callable[[], XServer]]:
+    """Start an X server on the desktop's socket; it ends with the test."""
+    if shutil.which("Xvnc") is None:
+        pytest.skip("needs Xvnc: apt install tigervnc-standalone-server")
+    servers: list[XServer] = []
+
+    def start() -> XServer:
+        servers.append(XServer(desk / "vnc.sock"))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture
-def vnc(tmp_path: Path) -> Iterator[Path]:
-    """The socket of an X server that shows its plain root window."""
-    if shutil.which("Xvnc") is None:
-        pytest.skip("needs Xvnc: apt install tigervnc-standalone-server")
-    socket = tmp_path / "vnc.sock"
-    read, write = os.pipe()
-    command = ["Xvnc", "-displayfd", str(write), "-rfbunixpath", str(socket), "-rfbport", "-1"]
-    command += ["-SecurityTypes", "None", "-geometry", "1024x600", "-depth", "24", "-br"]
-    command += ["-nolisten", "tcp", "-AcceptSetDesktopSize", "-AlwaysShared"]
-    with subprocess.Popen(
-        command, pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        os.close(write)
-        with os.fdopen(read) as display:
-            os.environ["TEST_DISPLAY"] = ":" + display.readline().strip()
-        deadline = time.monotonic() + 20
-        while not socket.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield socket
-        server.terminate()
+def vnc(start_vnc: Callable[[], XServer]) -> XServer:
+    """An X server that shows its root window."""
+    return start_vnc()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A real browser."""
+    if not CHROMIUM.exists():
+        pytest.skip("needs Chromium: apt install chromium")
+    if not PAGE.exists():
+        pytest.skip("needs the built page: cd labextension && npm ci && npm run build")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs Playwright: pip install -e '.[test]'"
+    )
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(CHROMIUM), args=CHROMIUM_FLAGS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Open an address in a browser of its own; a script error fails the test."""
+    contexts: list[Any] = []
+    errors: list[str] = []
+
+    def open_address(
+        url: str, *, width: int = 1100, height: int = 700, locale: str = "en-US"
+    ) -> Page:
+        viewport: Any = {"width": width, "height": height}
+        context = chromium.new_context(viewport=viewport, locale=locale)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_address
+    for context in contexts:
+        context.close()
+    assert not errors

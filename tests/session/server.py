@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.fakes.hub_service import TOKEN
 
@@ -38,12 +39,17 @@ class JupyterServer:
     """One server below `folder`; `client` is signed in as its person."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        pytest.importorskip(
+            "jupyter_desktop_save", reason="needs: pip install -e ./labextension"
+        )
         folder.mkdir()
         self._folder = folder
         self._log = folder / "log"
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        clean = {k: v for k, v in os.environ.items() if not re.match("JUPYTER|DESKTOP", k)}
+        clean = {
+            k: v for k, v in os.environ.items() if not re.match("JUPYTER|DESKTOP", k)
+        }
         self._environment = {
             **clean,
             **environment,
@@ -53,7 +59,10 @@ class JupyterServer:
         }
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self._port}{BASE}",
-            headers={"Authorization": f"token {PASSWORD_TOKEN}", "Accept-Language": "fr"},
+            headers={
+                "Authorization": f"token {PASSWORD_TOKEN}",
+                "Accept-Language": "fr",
+            },
             timeout=20,
         )
         self.stranger = httpx.Client(base_url=self.client.base_url, timeout=20)
@@ -70,10 +79,21 @@ class JupyterServer:
 
     def start(self) -> None:
         """Return when the server answers."""
-        command = [sys.executable, "-m", "jupyter_server", f"--ServerApp.port={self._port}"]
+        command = [
+            sys.executable,
+            "-m",
+            "jupyter_server",
+            f"--ServerApp.port={self._port}",
+        ]
         command += ["--ServerApp.port_retries=0", "--ServerApp.open_browser=False"]
-        command += [f"--ServerApp.base_url={BASE}", f"--IdentityProvider.token={PASSWORD_TOKEN}"]
-        command += ["--ServerApp.allow_root=True", f"--ServerApp.root_dir={self._folder}"]
+        command += [
+            f"--ServerApp.base_url={BASE}",
+            f"--IdentityProvider.token={PASSWORD_TOKEN}",
+        ]
+        command += [
+            "--ServerApp.allow_root=True",
+            f"--ServerApp.root_dir={self._folder}",
+        ]
         extensions = "{'jupyter_desktop_save': True, 'jupyter_server_proxy': True}"
         command += [f"--ServerApp.jpserver_extensions={extensions}"]
         with self._log.open("wb") as log:

@@ -11,12 +11,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.hub_service import TOKEN, FakeHubService, Failure
+from tests.fakes.hub_service import TOKEN, Failure, FakeHubService
 
 from .server import JupyterServer, session_environment
 
 SERVER = {"user": "alice", "name": "course"}
-SAVE = {"image": "GIS course", "description": "new", "include_home": True, "exclude": []}
+SAVE = {
+    "image": "GIS course",
+    "description": "new",
+    "include_home": True,
+    "exclude": [],
+}
 
 
 def save(jupyter: JupyterServer) -> dict[str, Any]:
@@ -44,16 +49,26 @@ def test_the_session_is_told_without_a_secret(jupyter: JupyterServer) -> None:
 def test_the_preview_is_of_this_server_whatever_is_sent(
     jupyter: JupyterServer, hub: FakeHubService
 ) -> None:
-    body = {"server": {"user": "bob", "name": ""}, "include_home": False, "exclude": ["/opt/x"]}
+    body = {
+        "server": {"user": "bob", "name": ""},
+        "include_home": False,
+        "exclude": ["/opt/x"],
+    }
     answer = jupyter.client.post("desktop-save/preview", json=body)
     assert answer.json()["bytes"] == 374_000_000
     request = hub.requests[-1]
-    assert request["body"] == {"server": SERVER, "include_home": False, "exclude": ["/opt/x"]}
+    assert request["body"] == {
+        "server": SERVER,
+        "include_home": False,
+        "exclude": ["/opt/x"],
+    }
     assert request["language"] == "fr"
     assert request["token"] == f"token {TOKEN}"
 
 
-def test_a_save_is_begun_for_this_server(jupyter: JupyterServer, hub: FakeHubService) -> None:
+def test_a_save_is_begun_for_this_server(
+    jupyter: JupyterServer, hub: FakeHubService
+) -> None:
     body = {**SAVE, "server": {"user": "bob", "name": ""}, "number": 99}
     answer = jupyter.client.post("desktop-save/commits", json=body)
     assert answer.status_code == 202
@@ -61,14 +76,18 @@ def test_a_save_is_begun_for_this_server(jupyter: JupyterServer, hub: FakeHubSer
     assert hub.requests[-1]["body"] == {**SAVE, "server": SERVER}
 
 
-def test_a_second_save_is_refused_in_the_words_of_the_service(jupyter: JupyterServer) -> None:
+def test_a_second_save_is_refused_in_the_words_of_the_service(
+    jupyter: JupyterServer,
+) -> None:
     save(jupyter)
     answer = jupyter.client.post("desktop-save/commits", json=SAVE)
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "save_in_progress"
 
 
-def test_only_this_servers_jobs_are_listed(jupyter: JupyterServer, hub: FakeHubService) -> None:
+def test_only_this_servers_jobs_are_listed(
+    jupyter: JupyterServer, hub: FakeHubService
+) -> None:
     hub.add_job({"user": "alice", "name": "other"})
     first = hub.add_job(SERVER)
     second = hub.add_job(SERVER)
@@ -77,9 +96,13 @@ def test_only_this_servers_jobs_are_listed(jupyter: JupyterServer, hub: FakeHubS
     assert [job["id"] for job in items] == [second["id"], first["id"]]
 
 
-def test_a_job_is_asked_for_and_cancelled(jupyter: JupyterServer, hub: FakeHubService) -> None:
+def test_a_job_is_asked_for_and_cancelled(
+    jupyter: JupyterServer, hub: FakeHubService
+) -> None:
     job = save(jupyter)
-    assert jupyter.client.get(f"desktop-save/jobs/{job['id']}").json()["id"] == job["id"]
+    assert (
+        jupyter.client.get(f"desktop-save/jobs/{job['id']}").json()["id"] == job["id"]
+    )
     assert jupyter.client.delete(f"desktop-save/jobs/{job['id']}").status_code == 202
     state = jupyter.client.get(f"desktop-save/jobs/{job['id']}").json()["state"]
     assert state == "cancelled"
@@ -97,9 +120,13 @@ def events(answer: httpx.Response) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def test_events_come_as_they_happen(jupyter: JupyterServer, hub: FakeHubService) -> None:
+def test_events_come_as_they_happen(
+    jupyter: JupyterServer, hub: FakeHubService
+) -> None:
     job = save(jupyter)
-    with jupyter.client.stream("GET", f"desktop-save/jobs/{job['id']}/events") as answer:
+    with jupyter.client.stream(
+        "GET", f"desktop-save/jobs/{job['id']}/events"
+    ) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
         lines = answer.iter_lines()
         assert next(lines) == "event: job"
@@ -107,7 +134,9 @@ def test_events_come_as_they_happen(jupyter: JupyterServer, hub: FakeHubService)
         next(lines)
         hub.advance(job["id"], "read", 231_000_000, 412_000_000)
         assert next(lines) == "event: job"
-        assert json.loads(next(lines).removeprefix("data: "))["bytes_done"] == 231_000_000
+        assert (
+            json.loads(next(lines).removeprefix("data: "))["bytes_done"] == 231_000_000
+        )
         hub.finish(job["id"])
         rest = list(lines)
     assert rest[-3:] == ["event: end", "data: {}", ""]
@@ -118,7 +147,9 @@ def test_a_page_that_goes_away_ends_the_stream_to_the_service(
 ) -> None:
     job = save(jupyter)
     # No event and no keepalive is due: only the closed connection can tell.
-    with jupyter.client.stream("GET", f"desktop-save/jobs/{job['id']}/events") as answer:
+    with jupyter.client.stream(
+        "GET", f"desktop-save/jobs/{job['id']}/events"
+    ) as answer:
         next(answer.iter_lines())
         assert hub.open_streams == 1
     hub.keepalive = 0.2
@@ -161,12 +192,20 @@ def test_events_that_are_refused_are_an_error_and_not_a_stream(
     [
         (Failure(), 503, "registry_unavailable"),
         (Failure(status=403, code="forbidden", message="No."), 403, "forbidden"),
-        (Failure(status=413, code="quota_exceeded", message="No."), 413, "quota_exceeded"),
+        (
+            Failure(status=413, code="quota_exceeded", message="No."),
+            413,
+            "quota_exceeded",
+        ),
         (Failure(cut=True), 503, "service_unavailable"),
     ],
 )
 def test_a_failure_has_one_shape(
-    jupyter: JupyterServer, hub: FakeHubService, failure: Failure, status: int, code: str
+    jupyter: JupyterServer,
+    hub: FakeHubService,
+    failure: Failure,
+    status: int,
+    code: str,
 ) -> None:
     hub.fail("POST /commits", failure)
     answer = jupyter.client.post("desktop-save/commits", json=SAVE)
@@ -177,7 +216,9 @@ def test_a_failure_has_one_shape(
     assert TOKEN not in jupyter.log
 
 
-def test_a_slow_service_is_waited_for(jupyter: JupyterServer, hub: FakeHubService) -> None:
+def test_a_slow_service_is_waited_for(
+    jupyter: JupyterServer, hub: FakeHubService
+) -> None:
     hub.fail("POST /commits/preview", Failure(status=0, seconds=1.5))
     assert jupyter.client.post("desktop-save/preview", json={}).status_code == 200
 
@@ -186,7 +227,9 @@ def test_a_service_that_is_away_is_said(
     start_jupyter: Callable[[dict[str, str]], JupyterServer], tmp_path: Path
 ) -> None:
     # Port 9 on loopback: nobody listens there.
-    jupyter = start_jupyter(session_environment("http://127.0.0.1:9/api/v1", tmp_path / "no"))
+    jupyter = start_jupyter(
+        session_environment("http://127.0.0.1:9/api/v1", tmp_path / "no")
+    )
     answer = jupyter.client.post("desktop-save/preview", json={})
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "service_unavailable"
@@ -224,12 +267,16 @@ def test_a_change_without_the_xsrf_header_is_refused(
         assert browser.get("desktop-save/session").is_success
         assert browser.post("desktop-save/commits", json=SAVE).status_code == 403
         xsrf = browser.cookies["_xsrf"]
-        answer = browser.post("desktop-save/commits", json=SAVE, headers={"X-XSRFToken": xsrf})
+        answer = browser.post(
+            "desktop-save/commits", json=SAVE, headers={"X-XSRFToken": xsrf}
+        )
         assert answer.status_code == 202
     assert len(hub.jobs) == 1
 
 
-def test_a_body_that_is_no_object_is_refused(jupyter: JupyterServer, hub: FakeHubService) -> None:
+def test_a_body_that_is_no_object_is_refused(
+    jupyter: JupyterServer, hub: FakeHubService
+) -> None:
     for body in (b"[1]", b"no json"):
         answer = jupyter.client.post("desktop-save/commits", content=body)
         assert answer.status_code == 400

@@ -38,6 +38,7 @@ export class SaveDialog {
       { class: "save-dialog", "aria-labelledby": "save-title" },
       h("header", {}, this.heading, close),
       this.body,
+      h("div", { class: "live visually-hidden", role: "status", "aria-live": "polite" }),
     );
     this.dialog.addEventListener("close", () => this.onClosed());
     document.body.append(this.dialog);
@@ -132,6 +133,7 @@ export class SaveDialog {
   private swap(view: View | null): void {
     this.view?.gone?.();
     this.view = view;
+    this.dialog.classList.toggle("narrow", !(view instanceof FormView));
     this.body.replaceChildren(...(view ? [view.element] : []));
   }
 }

@@ -56,8 +56,8 @@ export function icon(name: IconName): SVGSVGElement {
   return svg;
 }
 
-// Says a sentence to a screen reader, once.
+// Says a sentence to a screen reader, once. While a dialog is open only what is inside it is heard.
 export function announce(text: string): void {
-  const live = document.getElementById("live");
+  const live = document.querySelector("dialog[open] .live") ?? document.querySelector("body > .live");
   if (live && live.textContent !== text) live.textContent = text;
 }

@@ -68,22 +68,17 @@ export function bytesOf(done: number, total: number): string {
   return t("bytes_of", { done: number.format(scaled), total: quantity(total, unit) });
 }
 
+// The signs of the international system are the same in every language.
 export function seconds(value: number): string {
-  if (value < 10) {
-    const digits = value < 1 ? 2 : 1;
-    return unit(value, "second", digits);
-  }
-  if (value < 90) return unit(value, "second", 0);
-  if (value < 5400) return unit(value / 60, "minute", 0);
-  return unit(value / 3600, "hour", 1);
+  if (value < 10) return measure(value, "s", value < 1 ? 2 : 1);
+  if (value < 90) return measure(value, "s", 0);
+  if (value < 5400) return measure(value / 60, "min", 0);
+  return measure(value / 3600, "h", 1);
 }
 
-function unit(value: number, name: string, digits: number): string {
-  return new Intl.NumberFormat(locale, {
-    style: "unit",
-    unit: name,
-    maximumFractionDigits: digits,
-  }).format(value);
+function measure(value: number, sign: string, digits: number): string {
+  const number = new Intl.NumberFormat(locale, { maximumFractionDigits: digits });
+  return `${number.format(value)}\u00a0${sign}`;
 }
 
 export const percent = (share: number): string =>

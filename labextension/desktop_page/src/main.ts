@@ -34,8 +34,8 @@ const UNKNOWN: Session = {
   why_not: "no_service",
 };
 
-function notice(text: string, link: Node | null): void {
-  const toast = h("div", { class: "toast" }, h("span", {}, text), link);
+function notice(text: string, link: Node | null, kind = ""): void {
+  const toast = h("div", { class: `toast ${kind}` }, h("span", {}, text), link);
   const close = button(icon("close"), "tool", () => toast.remove(), { "aria-label": t("close") });
   toast.append(close);
   byId("notices").append(toast);
@@ -45,15 +45,15 @@ function notice(text: string, link: Node | null): void {
 // A save that ended while its window was closed.
 function tellEnd(saving: Saving, open: () => void): void {
   const more = button(t("show"), "small", open);
-  if (saving.phase === "refused") notice(errorText(saving.error), more);
+  if (saving.phase === "refused") notice(errorText(saving.error), more, "of-save");
   if (saving.phase !== "over") return;
   const { job } = saving;
   if (job.state === "succeeded") {
     const path = ownPath(job.links.start);
     const link = path && h("a", { class: "small", href: path, target: "_blank" }, t("start_it"));
-    notice(endText(job), link || more);
+    notice(endText(job), link || more, "of-save");
   } else {
-    notice(job.error ? errorText(job.error) : endText(job), more);
+    notice(job.error ? errorText(job.error) : endText(job), more, "of-save");
   }
 }
 
@@ -119,7 +119,10 @@ async function main(): Promise<void> {
   const store = new SaveStore(api);
   const dialog = new SaveDialog(api, store, session, () => connection.focus());
   const toolbar = new Toolbar(byId("bar"), session, clipboard, scaling, {
-    save: () => dialog.open(),
+    save: () => {
+      byId("notices").querySelectorAll(".of-save").forEach((toast) => toast.remove());
+      dialog.open();
+    },
     scale: (chosen) => {
       rememberScaling(chosen);
       connection.setScaling(chosen);

@@ -22,7 +22,10 @@ export class Panel {
     opener.setAttribute("aria-controls", id);
     opener.addEventListener("click", () => this.toggle());
     this.element.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.close(true);
+      if (event.key !== "Escape") return;
+      // For the panel alone: the bar would give the focus to the desktop.
+      event.stopPropagation();
+      this.close(true);
     });
     document.addEventListener("pointerdown", (event) => {
       const inside = event.composedPath();

@@ -36,7 +36,7 @@ export function headline(job: Job): string {
   if (job.state === "queued") return t("queued");
   const step = activeStep(job);
   if (!step) return t("queued");
-  const parts = [stepText(step)];
+  const parts = [countedText(step)];
   if (job.rate && step.bytes_total) parts.push(t("rate", { rate: bytes(job.rate) }));
   const left = timeLeft(job, step);
   if (left !== null) parts.push(t("time_left", { time: seconds(left) }));
@@ -50,12 +50,15 @@ function timeLeft(job: Job, step: Step): number | null {
   return left >= 3 ? Math.round(left) : null;
 }
 
+function countedText(step: Step): string {
+  if (!step.bytes_total || step.state !== "running") return stepText(step);
+  const of = bytesOf(step.bytes_done ?? 0, step.bytes_total);
+  if (step.name === "read") return t("reading_of", { of });
+  if (step.name === "push") return t("sending_of", { of });
+  return stepText(step);
+}
+
 export function stepText(step: Step): string {
-  const counted = step.bytes_total && (step.name === "read" || step.name === "push");
-  if (counted && step.state === "running") {
-    const of = bytesOf(step.bytes_done ?? 0, step.bytes_total ?? 0);
-    return step.name === "read" ? t("reading_of", { of }) : t("sending_of", { of });
-  }
   if (step.name === "freeze" && step.state === "done" && step.seconds !== null) {
     return t("held_still", { time: seconds(step.seconds) });
   }

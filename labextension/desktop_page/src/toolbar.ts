@@ -84,6 +84,8 @@ export class Toolbar {
       label = t("not_saved");
       title = `! ${this.title}`;
     }
+    this.saveButton.dataset["percent"] =
+      saving.phase === "running" ? percent(share(saving.job)) : "";
     this.saveMark.replaceChildren(mark);
     this.saveLabel.textContent = label;
     this.saveButton.setAttribute("aria-label", label);

@@ -1,0 +1,240 @@
+"""From a pod to the directories of its container; whatever is not known for sure is refused.
+
+A caller names a pod and a container of it. Everything else is derived here, from the API
+server's answer and from containerd, and the two must agree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from oci.errors import InvalidReference
+from oci.reference import Digest
+
+from .containerd import Container, Containerd, Mount, NotFound, Snapshot, TaskState
+from .errors import (
+    SAFE,
+    BaseUnknown,
+    ContainerGone,
+    ServerNotRunning,
+    UnsupportedContainer,
+)
+from .lower import LowerView
+from .overlay import Strange
+
+METADATA = "io.cri-containerd.container.metadata"
+_POD_UID = "io.kubernetes.pod.uid"
+_CONTAINER_NAME = "io.kubernetes.container.name"
+_KIND = "io.cri-containerd.kind"
+
+# runc, and what speaks like it; gVisor and Kata keep the changes elsewhere.
+_RUNTIMES = frozenset({"io.containerd.runc.v2", "io.containerd.runtime.v1.linux"})
+# Options that say nothing about where content lies. An unknown one is never guessed.
+_HARMLESS = frozenset(
+    {
+        "rw",
+        "index=off",
+        "metacopy=off",
+        "redirect_dir=off",
+        "redirect_dir=nofollow",
+        "volatile",
+    }
+    | {"xino=off", "xino=on", "xino=auto", "relatime", "noatime", "nodev", "nosuid"}
+)
+_PASSWD_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What the API server says about the pod of a session."""
+
+    uid: str
+    name: str
+    namespace: str
+    owner: str
+    # Container name -> containerd's id, of those that run.
+    containers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Desktop:
+    """A container that can be saved."""
+
+    container_id: str
+    upper: str
+    lowers: tuple[str, ...]
+    parent: str
+    image: str
+    config_digest: Digest
+    home: str
+    mounts: tuple[str, ...]
+    env: tuple[str, ...]
+
+
+def find_desktop(
+    containerd: Containerd, pod: Pod, name: str, roots: Iterable[str]
+) -> Desktop:
+    """The container `name` of `pod`, its upper directory below one of `roots`.
+
+    Raises ServerNotRunning or UnsupportedContainer; nothing has been touched then.
+    """
+    container_id = pod.containers.get(name)
+    if container_id is None:
+        raise ServerNotRunning(
+            f"The server is not running: its pod has no running container {name!r}. "
+            "Start the server, then save again.",
+            pod=pod.name,
+        )
+    try:
+        container = containerd.container(container_id)
+        state = containerd.task_state(container_id)
+        snapshot = containerd.snapshot(container.snapshotter, container.snapshot_key)
+        mounts = containerd.mounts(container.snapshotter, container.snapshot_key)
+    except NotFound as error:
+        raise ServerNotRunning(
+            "The server has just stopped. Start it, then save again.", pod=pod.name
+        ) from error
+    if state not in (TaskState.RUNNING, TaskState.PAUSED):
+        raise ServerNotRunning(
+            "The server has stopped. Start it, then save again.", pod=pod.name
+        )
+    _check_identity(container, pod, name)
+    _check_kind(container, snapshot)
+    upper, lowers = overlay_directories(mounts)
+    _check_place(upper, lowers, roots)
+    return _desktop(container, snapshot, upper, lowers)
+
+
+def check_still_there(containerd: Containerd, desktop: Desktop, upper_fd: int) -> None:
+    """Raise ContainerGone when what was read is no longer the container that runs."""
+    try:
+        state = containerd.task_state(desktop.container_id)
+        here, read = os.stat(desktop.upper), os.fstat(upper_fd)
+        alive = (here.st_ino, here.st_dev) == (read.st_ino, read.st_dev)
+    except (NotFound, FileNotFoundError):
+        alive, state = False, TaskState.STOPPED
+    if not alive or state is TaskState.STOPPED:
+        raise ContainerGone(
+            "The server ended while it was being saved, so the save is incomplete and was thrown "
+            "away. Earlier versions are untouched. Start the server and save again."
+        )
+
+
+def overlay_directories(mounts: list[Mount]) -> tuple[str, tuple[str, ...]]:
+    """The upper and the lower directories (topmost first) of one plain overlay."""
+    if len(mounts) != 1 or mounts[0].type != "overlay":
+        kind = mounts[0].type if mounts else "nothing"
+        raise UnsupportedContainer(
+            "snapshotter", f"its filesystem is {kind}, not one overlay"
+        )
+    found: dict[str, str] = {}
+    for option in mounts[0].options:
+        key, equals, value = option.partition("=")
+        if key in ("upperdir", "lowerdir", "workdir") and equals:
+            found[key] = value
+        elif option not in _HARMLESS:
+            raise UnsupportedContainer(
+                "mount_option", f"its filesystem has the option {key!r}"
+            )
+    lower, upper = found.get("lowerdir", ""), found.get("upperdir", "")
+    if not lower or not upper or "\\" in lower:
+        raise UnsupportedContainer("snapshotter", "its filesystem has no plain layers")
+    return upper, tuple(lower.split(":"))
+
+
+def _check_identity(container: Container, pod: Pod, name: str) -> None:
+    labels = container.labels
+    same = (labels.get(_POD_UID), labels.get(_CONTAINER_NAME)) == (pod.uid, name)
+    if not same or labels.get(_KIND) != "container":
+        raise UnsupportedContainer(
+            "identity", "the node and the cluster disagree about it"
+        )
+
+
+def _check_kind(container: Container, snapshot: Snapshot) -> None:
+    if container.runtime not in _RUNTIMES:
+        raise UnsupportedContainer("runtime", f"it runs under {container.runtime}")
+    if not snapshot.active:
+        raise UnsupportedContainer("snapshotter", "its filesystem is not writable")
+    if any(label.endswith(("uidmapping", "gidmapping")) for label in snapshot.labels):
+        raise UnsupportedContainer(
+            "user_namespace", "its pod has a user namespace of its own"
+        )
+
+
+def _check_place(upper: str, lowers: tuple[str, ...], roots: Iterable[str]) -> None:
+    # Defence in depth: paths come from containerd, and still must be where images live.
+    allowed = [os.path.normpath(root) + "/" for root in roots]
+    for path in (upper, *lowers):
+        inside = any(os.path.normpath(path).startswith(root) for root in allowed)
+        if not inside:
+            raise UnsupportedContainer(
+                "snapshotter", "its layers are not in the snapshotter's root"
+            )
+        if not os.path.isdir(path):
+            raise UnsupportedContainer(
+                "not_mounted", "its layers cannot be seen from the agent's pod"
+            )
+
+
+def _desktop(
+    container: Container, snapshot: Snapshot, upper: str, lowers: tuple[str, ...]
+) -> Desktop:
+    process = container.spec.get("process") or {}
+    env = tuple(str(one) for one in process.get("env") or ())
+    mounts = (
+        str(mount.get("destination", ""))
+        for mount in container.spec.get("mounts") or ()
+    )
+    return Desktop(
+        container_id=container.id,
+        upper=upper,
+        lowers=lowers,
+        parent=snapshot.parent,
+        image=container.image,
+        config_digest=_config_digest(container),
+        home=_home(process, env, upper, lowers),
+        mounts=tuple(mounts),
+        env=env,
+    )
+
+
+def _config_digest(container: Container) -> Digest:
+    """The image by its config's digest: a tag may have moved since the container was made."""
+    try:
+        kept: dict[str, Any] = json.loads(container.extensions[METADATA])
+        return Digest(str(kept["Metadata"]["ImageRef"]))
+    except (LookupError, ValueError, TypeError, InvalidReference) as error:
+        raise BaseUnknown(
+            f"It is not known from which image this server was started. {SAFE} "
+            "Restart the server, then save again."
+        ) from error
+
+
+def _home(
+    process: dict[str, Any], env: tuple[str, ...], upper: str, lowers: tuple[str, ...]
+) -> str:
+    """HOME as the pod has it, else the one that the user has in the container."""
+    given = [one.partition("=")[2] for one in env if one.startswith("HOME=/")]
+    if given:
+        return given[-1]
+    uid = str((process.get("user") or {}).get("uid", 0))
+    try:
+        with LowerView([upper, *lowers]) as merged:
+            passwd = merged.read("etc/passwd", _PASSWD_LIMIT) or b""
+    except Strange as error:
+        raise strange(error) from error
+    for line in passwd.decode("utf-8", "replace").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and fields[2] == uid and fields[5].startswith("/"):
+            return fields[5]
+    return "/root" if uid == "0" else "/nonexistent"
+
+
+def strange(error: Strange) -> UnsupportedContainer:
+    """What to say when a layer does not hold its own content."""
+    return UnsupportedContainer("overlay_feature", f"its filesystem uses {error}")

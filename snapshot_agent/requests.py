@@ -1,0 +1,105 @@
+"""The bodies of requests, read and checked. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from oci.names import is_image_name
+
+from .errors import BadRequest
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_MOST_EXCLUDED = 1000
+
+
+@dataclass(frozen=True)
+class PreviewRequest:
+    """What of which desktop; never where it is."""
+
+    pod_uid: str
+    container: str
+    owner: str
+    include_home: bool
+    exclude: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CommitRequest(PreviewRequest):
+    """A preview's fields, and what the image will be called."""
+
+    id: str
+    image: str
+    number: int
+    title: str
+    description: str
+
+
+def preview_request(body: Any) -> PreviewRequest:
+    """Read a preview's body; BadRequest names the field that is wrong."""
+    return PreviewRequest(**_common(body))
+
+
+def commit_request(body: Any) -> CommitRequest:
+    """Read a commit's body; BadRequest names the field that is wrong."""
+    common = _common(body)
+    image, number = _text(body, "image", 63), body.get("number")
+    if not is_image_name(image):
+        raise _wrong(
+            "image", "must be a name of lower-case letters, digits and single dashes"
+        )
+    if (
+        not isinstance(number, int)
+        or isinstance(number, bool)
+        or not 1 <= number < 10**9
+    ):
+        raise _wrong("number", "must be a whole number from 1")
+    return CommitRequest(
+        **common,
+        id=_match(body, "id", _ID),
+        image=image,
+        number=number,
+        title=_text(body, "title", 500, empty=True),
+        description=_text(body, "description", 10_000, empty=True),
+    )
+
+
+def _common(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise BadRequest("The request must be a JSON object.")
+    home, exclude = body.get("include_home", True), body.get("exclude", [])
+    if not isinstance(home, bool):
+        raise _wrong("include_home", "must be true or false")
+    valid = isinstance(exclude, list) and len(exclude) <= _MOST_EXCLUDED
+    if not valid or any(not _is_path(path) for path in exclude):
+        raise _wrong("exclude", "must be a list of absolute paths")
+    return {
+        "pod_uid": _match(body, "pod_uid", _ID),
+        "container": _match(body, "container", _ID),
+        "owner": _text(body, "owner", 1000),
+        "include_home": home,
+        "exclude": tuple(exclude),
+    }
+
+
+def _is_path(path: Any) -> bool:
+    return isinstance(path, str) and path.startswith("/") and len(path) <= 4096
+
+
+def _match(body: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or pattern.fullmatch(value) is None:
+        raise _wrong(name, "is missing or not valid")
+    return value
+
+
+def _text(body: dict[str, Any], name: str, longest: int, empty: bool = False) -> str:
+    value = body.get(name, "" if empty else None)
+    if not isinstance(value, str) or len(value) > longest or not (value or empty):
+        raise _wrong(name, f"must be a text of at most {longest} characters")
+    return value
+
+
+def _wrong(name: str, what: str) -> BadRequest:
+    return BadRequest(f"The field {name!r} {what}.", field=name)

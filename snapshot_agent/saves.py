@@ -1,0 +1,228 @@
+"""The saves of this node: those under way, and those that ended within the last hour."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .commit import Commit, Tools
+from .container import Desktop, Pod, find_desktop
+from .errors import (
+    CommitUnknown,
+    Forbidden,
+    InternalError,
+    PodNotFound,
+    SaveInProgress,
+    TooManySaves,
+)
+from .exclusions import Rules, volumes
+from .kube import Cluster, KubeError
+from .metrics import Metrics
+from .requests import CommitRequest, PreviewRequest
+from .status import State, Status
+from .survey import survey
+
+log = logging.getLogger(__name__)
+
+_REMEMBER = 3600.0
+# Reading, compressing and sending, as measured on two slow cores; an estimate for a dialog.
+_BYTES_A_SECOND = 80e6
+_LEAST_SECONDS = 1.0
+
+
+@dataclass
+class _Save:
+    request: CommitRequest
+    status: Status
+    task: asyncio.Task[None]
+
+
+class Saves:
+    """Starts, remembers and cancels saves.
+
+    - the same id again is the same save, whatever state it is in;
+    - one save of a pod at a time, and `most` on the node;
+    - a request is checked against the cluster and the node before anything begins;
+    - `close` ends every save, with its desktop thawed.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        tools: Tools,
+        metrics: Metrics,
+        *,
+        roots: Iterable[str],
+        most: int,
+        remember: float = _REMEMBER,
+    ) -> None:
+        self._cluster = cluster
+        self._tools = tools
+        self._metrics = metrics
+        self._roots = tuple(roots)
+        self._most = most
+        self._remember = remember
+        self._saves: dict[str, _Save] = {}
+        self._starting = asyncio.Lock()
+
+    async def start(self, request: CommitRequest) -> Status:
+        """Begin a save, or find the one that has this id already."""
+        async with self._starting:
+            self._forget()
+            known = self._saves.get(request.id)
+            if known is not None:
+                if known.request != request:
+                    raise SaveInProgress(
+                        "Another save has this id already.", id=request.id
+                    )
+                return known.status
+            self._check_room(request.pod_uid)
+            desktop = await self._find(request)
+            status = Status(request.id)
+            commit = Commit(request, desktop, self._tools, status)
+            task = asyncio.create_task(self._run(request, commit, status))
+            self._saves[request.id] = _Save(request, status, task)
+            return status
+
+    def get(self, save_id: str) -> Status:
+        self._forget()
+        return self._known(save_id).status
+
+    async def cancel(self, save_id: str) -> Status:
+        """Ask a save to end; it does so soon, with its desktop thawed."""
+        found = self._known(save_id)
+        _cancel(found.task)
+        # Once more around the loop, so that the end shows when there was nothing to wait for.
+        await asyncio.sleep(0)
+        return found.status
+
+    async def preview(self, request: PreviewRequest) -> dict[str, Any]:
+        """What a save would take, without touching the desktop."""
+        desktop = await self._find(request)
+        rules = Rules(
+            home=desktop.home,
+            mounts=desktop.mounts,
+            asked=request.exclude,
+            include_home=request.include_home,
+        )
+        found = await asyncio.to_thread(survey, desktop, rules, lambda: None)
+        return {
+            "bytes": found.bytes,
+            "entries": found.entries,
+            "packages": found.packages,
+            "home": {
+                "bytes": found.home_bytes,
+                "entries": found.home_entries,
+                "on_volume": rules.home_on_volume,
+                "path": desktop.home,
+                "biggest": found.home_biggest.to_list(),
+            },
+            "left_out": found.left_out.to_list(),
+            "biggest": found.biggest.to_list(),
+            "volumes": volumes(desktop.mounts),
+            "seconds_estimate": round(
+                _LEAST_SECONDS + found.bytes / _BYTES_A_SECOND, 1
+            ),
+        }
+
+    async def close(self) -> None:
+        """Cancel everything and wait until it has let go."""
+        tasks = [save.task for save in self._saves.values() if not save.task.done()]
+        for task in tasks:
+            _cancel(task)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    @property
+    def active(self) -> int:
+        return len(self._active())
+
+    async def _find(self, request: PreviewRequest) -> Desktop:
+        try:
+            pod = await self._cluster.pod(request.pod_uid)
+        except KubeError as error:
+            raise InternalError(
+                "The cluster does not answer at the moment: try again."
+            ) from error
+        if pod is None:
+            raise PodNotFound(
+                "The server is not on this node, or is no server of a session. "
+                "Reload the page and try again.",
+                pod_uid=request.pod_uid,
+            )
+        _check_owner(pod, request.owner)
+        return await asyncio.to_thread(
+            find_desktop, self._tools.containerd, pod, request.container, self._roots
+        )
+
+    def _check_room(self, pod_uid: str) -> None:
+        active = self._active()
+        if any(save.request.pod_uid == pod_uid for save in active):
+            raise SaveInProgress(
+                "This desktop is being saved already. Wait for that save to end, or cancel it."
+            )
+        if len(active) >= self._most:
+            raise TooManySaves(
+                "This node is busy with other saves. Nothing was started; try again in a minute.",
+                most=self._most,
+            )
+
+    async def _run(
+        self, request: CommitRequest, commit: Commit, status: Status
+    ) -> None:
+        log.info(
+            "save begins save=%s owner=%r image=%s version=%d",
+            request.id,
+            request.owner,
+            request.image,
+            request.number,
+        )
+        self._metrics.active.inc()
+        try:
+            await commit.run()
+        finally:
+            self._metrics.active.dec()
+            self._metrics.ended(status)
+        code = status.error.code if status.error else ""
+        took = sum(step.seconds for step in status.steps)
+        log.info(
+            "save ends save=%s state=%s code=%s seconds=%.2f",
+            request.id,
+            status.state.value,
+            code,
+            took,
+        )
+
+    def _active(self) -> list[_Save]:
+        return [
+            save for save in self._saves.values() if save.status.state is State.RUNNING
+        ]
+
+    def _known(self, save_id: str) -> _Save:
+        found = self._saves.get(save_id)
+        if found is None:
+            raise CommitUnknown(
+                "This agent knows no such save: it may have started anew."
+            )
+        return found
+
+    def _forget(self) -> None:
+        limit = time.monotonic() - self._remember
+        for save_id, save in list(self._saves.items()):
+            if save.status.ended is not None and save.status.ended < limit:
+                del self._saves[save_id]
+
+
+def _check_owner(pod: Pod, owner: str) -> None:
+    if not pod.owner or pod.owner != owner:
+        raise Forbidden("This server belongs to somebody else.")
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    # Once only: a second cancellation would cut off the clean-up of the first.
+    if not task.cancelling():
+        task.cancel()

@@ -1,0 +1,195 @@
+"""What can go wrong during a save on the real cluster: it ends truly, the desktop is unharmed."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.cluster.conftest import Demo, Visit, wait_for
+from tests.cluster.desktop import start
+
+pytestmark = [pytest.mark.cluster, pytest.mark.browser]
+
+API = "/services/desktops/api/v1"
+BIG = "mkdir -p ~/big && for i in 1 2 3; do head -c 90000000 /dev/urandom > ~/big/$i; done"
+
+
+class Desktop:
+    """A running customise session with enough changed to be in the middle of a save."""
+
+    def __init__(self, cluster: Demo, page: Page, user: str) -> None:
+        self.cluster = cluster
+        self.page = page
+        self.user = user
+        self.pod = cluster.pod_of(user)
+
+    def save(self, title: str, **fields: Any) -> Any:
+        """Ask for a save, as the person's browser."""
+        cookies = {one["name"]: one["value"] for one in self.page.context.cookies()}
+        body = {"server": {"user": self.user}, "image": title, **fields}
+        headers = {"X-XSRFToken": cookies.get("_xsrf", ""), "Sec-Fetch-Mode": "cors"}
+        return self.page.request.post(f"{API}/commits", data=body, headers=headers)
+
+    def job(self, id: str) -> dict[str, Any]:
+        """Return a job."""
+        job: dict[str, Any] = self.page.request.get(f"{API}/jobs/{id}").json()
+        return job
+
+    def in_step(self, id: str, step: str) -> None:
+        """Wait until a save is in a step."""
+        wait_for(f"the step {step}", lambda: self.job(id)["step"] == step, 60)
+
+    def end_of(self, id: str) -> dict[str, Any]:
+        """Wait for a save's end."""
+
+        def ended() -> dict[str, Any] | None:
+            job = self.job(id)
+            return None if job["state"] in ("queued", "running") else job
+
+        job: dict[str, Any] = wait_for("the end of the save", ended, 240)
+        return job
+
+    def works(self) -> None:
+        """The desktop is not frozen and can write in a directory of the base image."""
+        script = "echo $RANDOM | sudo tee /usr/share/doc/alive && sudo rm /usr/share/doc/alive"
+        assert self.cluster.run(self.pod, script)
+
+
+@pytest.fixture(scope="module")
+def desktop(cluster: Demo, visit: Visit) -> Iterator[Desktop]:
+    """One desktop for all faults: each must leave it unharmed for the next."""
+    user = f"analyst-{uuid.uuid4().hex[:6]}"
+    page = visit(user)
+    start(page, user, "Remote Desktop", "customise")
+    page.goto("/services/desktops/")
+    desktop = Desktop(cluster, page, user)
+    cluster.run(desktop.pod, BIG)
+    yield desktop
+    cluster.kubectl("delete", "pod", desktop.pod, "--wait=false", check=False)
+
+
+def test_the_agent_is_killed_while_it_reads(desktop: Desktop) -> None:
+    reply = desktop.save("Killed agent")
+    assert reply.status == 202, reply.text()
+    id = reply.json()["id"]
+    wait_for("a running save", lambda: desktop.job(id)["state"] == "running", 30)
+    desktop.cluster.restart("daemonset", "snapshot-agent")
+    job = desktop.end_of(id)
+    assert job["state"] == "succeeded", job
+    desktop.works()
+
+
+def test_hub_service_is_killed_during_a_save(desktop: Desktop) -> None:
+    id = desktop.save("Killed service").json()["id"]
+    desktop.cluster.restart("deployment", "hub-service")
+    wait_for("hub_service", lambda: desktop.page.request.get(f"{API}/healthz").ok)
+    job = desktop.end_of(id)
+    assert job["state"] == "succeeded", job
+    desktop.works()
+
+
+def test_the_registry_is_down_before_a_save(desktop: Desktop) -> None:
+    desktop.cluster.kubectl("scale", "deployment/registry", "--replicas=0")
+    try:
+        wait_for("the registry is gone", lambda: not _pods(desktop.cluster, "registry"))
+        reply = desktop.save("No registry")
+        assert reply.status == 503
+        assert reply.json()["error"]["code"] == "registry_unavailable"
+    finally:
+        _registry_up(desktop.cluster)
+    desktop.works()
+
+
+def test_the_registry_is_away_during_the_push(desktop: Desktop) -> None:
+    reply = desktop.save("Registry away")
+    id = reply.json()["id"]
+    desktop.in_step(id, "push")
+    desktop.cluster.kubectl(
+        "delete", "pod", "-l", _label("registry"), "--force", "--grace-period=0"
+    )
+    _registry_up(desktop.cluster)
+    job = desktop.end_of(id)
+    # True either way: the pushes that were tried again reached it, or the end says why not.
+    if job["state"] == "failed":
+        assert job["error"]["code"] == "registry_unavailable"
+        assert "unharmed" in job["message"]
+    else:
+        assert job["state"] == "succeeded"
+    desktop.works()
+
+
+def test_a_second_save_of_the_same_desktop_is_refused(desktop: Desktop) -> None:
+    first = desktop.save("Twice")
+    second = desktop.save("Twice")
+    assert (first.status, second.status) == (202, 409)
+    assert second.json()["error"]["details"]["job"] == first.json()["id"]
+    assert desktop.end_of(first.json()["id"])["state"] == "succeeded"
+
+
+def test_a_save_is_cancelled(desktop: Desktop) -> None:
+    id = desktop.save("Cancelled").json()["id"]
+    page = desktop.page
+    page.goto(f"/services/desktops/jobs/{id}")
+    page.click("#job-running button")
+    assert desktop.end_of(id)["state"] in ("cancelled", "succeeded")
+    desktop.works()
+
+
+def test_a_base_whose_blobs_are_not_on_the_node(desktop: Desktop) -> None:
+    """The node keeps unpacked layers only, as kubelets on EKS, GKE and kind are set up."""
+    job = desktop.end_of(desktop.save("No blobs").json()["id"])
+    assert job["state"] == "succeeded"
+
+
+def test_the_desktop_goes_on_while_it_is_saved(desktop: Desktop) -> None:
+    stop, gaps = threading.Event(), []
+
+    def beat() -> None:
+        last = time.monotonic()
+        while not stop.is_set():
+            desktop.works()
+            gaps.append(time.monotonic() - last)
+            last = time.monotonic()
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    job = desktop.end_of(desktop.save("Goes on").json()["id"])
+    stop.set()
+    thread.join()
+    assert job["state"] == "succeeded"
+    assert len(gaps) > 2
+
+
+def test_the_desktop_is_killed_during_its_save(desktop: Desktop) -> None:
+    """The last of this file: it ends the desktop."""
+    id = desktop.save("Killed desktop").json()["id"]
+    wait_for("a running save", lambda: desktop.job(id)["state"] != "queued", 30)
+    desktop.cluster.kubectl("delete", "pod", desktop.pod, "--force", "--grace-period=0")
+    job = desktop.end_of(id)
+    # What was read whole is saved; otherwise the end says that the desktop stopped.
+    if job["state"] == "failed":
+        assert job["error"]["code"] in (
+            "container_gone",
+            "pod_not_found",
+            "server_not_running",
+        )
+    reply = desktop.save("After the end")
+    assert reply.status == 409
+    assert reply.json()["error"]["code"] == "server_not_running"
+
+
+def _label(component: str) -> str:
+    return f"app.kubernetes.io/component={component}"
+
+
+def _pods(cluster: Demo, component: str) -> list[Any]:
+    return list(cluster.get("pods", "-l", _label(component))["items"])
+
+
+def _registry_up(cluster: Demo) -> None:
+    cluster.kubectl("scale", "deployment/registry", "--replicas=1")
+    cluster.kubectl("rollout", "status", "deployment/registry", "--timeout=120s")

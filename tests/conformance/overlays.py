@@ -1,0 +1,147 @@
+"""Real overlay mounts made by a test: what a container's filesystem is, without a container."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapshot_agent.changes import Walker
+from snapshot_agent.exclusions import Rules
+from snapshot_agent.index import Index
+from snapshot_agent.layer import TarWriter
+from snapshot_agent.lower import LowerView
+from snapshot_agent.spool import RawFile
+from tests.trees import apply, copy
+
+
+@dataclass
+class Overlay:
+    """Lower layers (topmost first), the upper one, and the two together."""
+
+    base: Path
+    lowers: list[Path]
+
+    @property
+    def upper(self) -> Path:
+        return self.base / "upper"
+
+    @property
+    def merged(self) -> Path:
+        return self.base / "merged"
+
+
+def can_mount() -> bool:
+    """True when this process may mount, and read what the overlay notes."""
+    status = Path("/proc/self/status").read_text()
+    effective = next(line for line in status.splitlines() if line.startswith("CapEff"))
+    return bool(int(effective.split()[1], 16) >> 21 & 1)
+
+
+@contextmanager
+def overlay(base: Path, lowers: list[Path]) -> Iterator[Overlay]:
+    """Mount `lowers` and a new upper directory; unmount at the end."""
+    made = Overlay(base, lowers)
+    for name in ("upper", "work", "merged"):
+        (base / name).mkdir(parents=True)
+    options = f"index=off,lowerdir={':'.join(map(str, lowers))},upperdir={made.upper}"
+    options += f",workdir={base / 'work'}"
+    command = ["mount", "-t", "overlay", "overlay", "-o", options, str(made.merged)]
+    subprocess.run(command, check=True)
+    try:
+        yield made
+    finally:
+        subprocess.run(["umount", str(made.merged)], check=True)
+
+
+class Saver:
+    """Runs the two passes of a save on an overlay, without containerd and registry."""
+
+    def __init__(
+        self, mounted: Overlay, folder: Path, rules: Rules | None = None
+    ) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.rules = rules or Rules(
+            home="/home/jovyan", mounts=(), asked=(), include_home=True
+        )
+        self.left_out: list[tuple[str, str, int]] = []
+        self.lower = LowerView([str(path) for path in mounted.lowers])
+        self.walker = Walker(
+            str(mounted.upper), self.lower, self.rules, self._leave_out
+        )
+        self._index_file = open(folder / "index", "w+b")
+        self.index = Index(self._index_file)
+        self.canaries: tuple[bytes, ...] = ()
+        self.unsettled: list[str] = []
+
+    def close(self) -> None:
+        self.lower.close()
+        self._index_file.close()
+
+    def _leave_out(self, path: str, reason: str, size: int) -> None:
+        self.left_out.append((path, reason, size))
+
+    def _writer(self, sink: RawFile, live: bool) -> TarWriter:
+        return TarWriter(
+            sink,
+            canaries=self.canaries,
+            denied=set(),
+            leave_out=self._leave_out,
+            largest_file=1 << 32,
+            progress=lambda count: None,
+            live=live,
+        )
+
+    def first(self) -> Path:
+        """The first pass: everything, and the index of it."""
+        return self._write("first.tar", self.walker.walk(self.index.record), live=True)
+
+    def second(self) -> Path:
+        """The second pass: what has changed since."""
+        return self._write("second.tar", self.index.changes(self.walker), live=False)
+
+    def _write(self, name: str, changes: object, live: bool) -> Path:
+        path = self.folder / name
+        sink = RawFile(path)
+        try:
+            writer = self._writer(sink, live)
+            for change in changes:  # type: ignore[attr-defined]
+                writer.add(change)
+                if not change.settled:
+                    self.unsettled.append(change.path)
+            writer.finish()
+            self.entries = writer.entries
+        finally:
+            sink.close()
+        return path
+
+
+def flatten(lowers: list[Path], base: Path) -> Path:
+    """The lower layers alone, as the kernel shows them, copied."""
+    target = base / "flat"
+    (base / "empty").mkdir(parents=True, exist_ok=True)
+    (base / "view").mkdir(parents=True, exist_ok=True)
+    options = f"lowerdir={':'.join(map(str, [base / 'empty', *lowers]))}"
+    command = ["mount", "-t", "overlay", "overlay", "-o", options, str(base / "view")]
+    subprocess.run(command, check=True)
+    try:
+        copy(base / "view", target)
+    finally:
+        subprocess.run(["umount", str(base / "view")], check=True)
+    return target
+
+
+def rebuilt(lowers: list[Path], base: Path, layers: list[Path]) -> Path:
+    """What somebody gets who starts from the image and puts the layers on it."""
+    target = flatten(lowers, base)
+    for layer in layers:
+        apply(layer, target)
+    return target
+
+
+def set_opaque(path: Path) -> None:
+    os.setxattr(path, "trusted.overlay.opaque", b"y")

@@ -1,0 +1,44 @@
+"""A real Xvnc on a unix socket, as a desktop's is, showing its plain root window."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+
+class XServer:
+    """One server; its root window is X's own two-coloured weave."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        socket.unlink(missing_ok=True)
+        read, write = os.pipe()
+        command = ["Xvnc", "-displayfd", str(write), "-rfbunixpath", str(socket)]
+        command += ["-rfbport", "-1", "-SecurityTypes", "None", "-geometry", "1024x600"]
+        command += [
+            "-depth",
+            "24",
+            "-nolisten",
+            "tcp",
+            "-AcceptSetDesktopSize",
+            "-AlwaysShared",
+            "-retro",
+        ]
+        with open(os.devnull, "wb") as nowhere:
+            self._process = subprocess.Popen(
+                command, pass_fds=[write], stdout=nowhere, stderr=nowhere
+            )
+        os.close(write)
+        with os.fdopen(read) as number:
+            self.display = ":" + number.readline().strip()
+        deadline = time.monotonic() + 20
+        while not socket.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it; its socket goes with it."""
+        self._process.terminate()
+        self._process.wait(10)
+        self.socket.unlink(missing_ok=True)
