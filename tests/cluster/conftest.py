@@ -95,7 +95,8 @@ class Demo:
             self.secret("registry-push", "username"),
             self.secret("registry-push", "password"),
         )
-        return httpx.Client(base_url=REGISTRY, auth=auth, timeout=30)
+        accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+        return httpx.Client(base_url=REGISTRY, auth=auth, timeout=30, headers=accept)
 
     def restart(self, kind: str, name: str) -> None:
         """Kill the pods of a program at once, as a crash does."""
@@ -150,6 +151,8 @@ def visit(browser: Browser, cluster: Demo) -> Iterator[Visit]:
         page.fill("#password_input", cluster.password(user))
         page.click("#login_submit")
         page.wait_for_url(lambda url: "/hub/login" not in url)
+        # The service has a login of its own, which the hub answers without a question.
+        page.goto("/services/desktops/")
         return page
 
     yield logged_in
