@@ -1,6 +1,6 @@
 #!/bin/sh
-# Firefox ESR: its sandbox needs neither a setuid helper nor user namespaces, and it does not
-# keep pictures in /dev/shm, so it runs in a pod without privileges.
+# Firefox ESR: it can do without a setuid helper, without user namespaces and with a small
+# /dev/shm, so it runs in a pod without privileges (see MOZ_ASSUME_USER_NS in the Dockerfile).
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

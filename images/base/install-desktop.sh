@@ -21,6 +21,8 @@ for name in xfce4-accessibility-settings xfce-display-settings xfce4-mail-reader
   rm -f "/usr/share/applications/$name.desktop"
 done
 rm -f /etc/xdg/autostart/at-spi-dbus-bus.desktop
-# start-desktop writes a fresh identity here, as the user.
+# start-desktop writes a fresh identity here, as the user; dbus must not bring another one.
 : > /etc/machine-id
 chown jovyan:users /etc/machine-id
+chmod 0644 /etc/machine-id
+ln -sf /etc/machine-id /var/lib/dbus/machine-id
