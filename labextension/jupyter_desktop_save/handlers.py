@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
@@ -132,16 +133,19 @@ class CommitsHandler(Handler):
 
 
 class JobsHandler(Handler):
-    """`jobs`: the saves of this desktop, newest first."""
+    """`jobs`: the saves of this desktop since it was started, newest first."""
 
     @web.authenticated
     async def get(self) -> None:
-        """Only this server's: the person's other desktops have their own page."""
+        """Only this desktop's: another, or an earlier one of the same name, was not this."""
         jobs = await self.forward("GET", "/jobs")
+        started: datetime = self.settings["started"]
         mine = [
             job
             for job in jobs["items"]
-            if job["kind"] == "commit" and job["server"] == self.session.server_ref
+            if job["kind"] == "commit"
+            and job["server"] == self.session.server_ref
+            and datetime.fromisoformat(job["created"]) >= started
         ]
         mine.sort(key=lambda job: str(job["created"]), reverse=True)
         self.finish({"items": mine, "next": None})

@@ -91,7 +91,9 @@ def test_only_this_servers_jobs_are_listed(
     hub.add_job({"user": "alice", "name": "other"})
     first = hub.add_job(SERVER)
     second = hub.add_job(SERVER)
-    first["created"], second["created"] = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+    first["created"], second["created"] = "2999-01-01T00:00:00Z", "2999-01-02T00:00:00Z"
+    # An earlier desktop of the same name.
+    hub.add_job(SERVER)["created"] = "2020-01-01T00:00:00Z"
     items = jupyter.client.get("desktop-save/jobs").json()["items"]
     assert [job["id"] for job in items] == [second["id"], first["id"]]
 
