@@ -29,7 +29,9 @@ def _plain(info: tarfile.TarInfo) -> bytes | None:
     if not (path.isascii() and info.linkname.isascii()) or len(info.linkname) > 100:
         return None
     numbers = 0 <= info.uid <= _LARGEST_ID and 0 <= info.gid <= _LARGEST_ID
-    if not numbers or not (0 <= info.size <= _LARGEST_SIZE and 0 <= info.mtime <= _LARGEST_SIZE):
+    if not numbers or not (
+        0 <= info.size <= _LARGEST_SIZE and 0 <= info.mtime <= _LARGEST_SIZE
+    ):
         return None
     places = _split(path)
     if places is None:

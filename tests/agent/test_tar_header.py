@@ -17,7 +17,9 @@ def read(data: bytes) -> tarfile.TarInfo:
     import io
 
     stream = io.BytesIO(data + bytes(1024))
-    with tarfile.open(fileobj=stream, encoding="utf-8", errors="surrogateescape") as tar:
+    with tarfile.open(
+        fileobj=stream, encoding="utf-8", errors="surrogateescape"
+    ) as tar:
         found = tar.next()
         assert found is not None
         return found
@@ -25,7 +27,9 @@ def read(data: bytes) -> tarfile.TarInfo:
 
 @given(
     name=NAMES,
-    kind=st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE]),
+    kind=st.sampled_from(
+        [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE]
+    ),
     link=NAMES,
     uid=st.integers(0, 2**32),
     size=st.integers(0, 2**40),
@@ -58,5 +62,11 @@ def test_long_paths(length: int, kind: bytes) -> None:
 
 def test_a_plain_header_is_one_block_and_the_same_as_the_library_s() -> None:
     info = tarfile.TarInfo("usr/lib/x")
-    info.size, info.uid, info.gid, info.mtime, info.mode = 12, 1000, 100, 1_700_000_000, 0o4755
+    info.size, info.uid, info.gid, info.mtime, info.mode = (
+        12,
+        1000,
+        100,
+        1_700_000_000,
+        0o4755,
+    )
     assert header(info) == info.tobuf(tarfile.PAX_FORMAT)
