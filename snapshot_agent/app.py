@@ -157,8 +157,11 @@ class SnapshotAgent(Application):
         help="How hard layers are compressed, 1 to 19; above 3 it is time that limits.",
     ).tag(config=True)
     zstd_threads = Int(
-        0,
-        help="Threads for the compression of one save; 0 is one that the save does not wait for.",
+        1,
+        help=(
+            "Threads for the compression of one save besides those that read and hash; each "
+            "takes some 60 MiB of memory. 0 compresses in the thread that writes."
+        ),
     ).tag(config=True)
     largest_file = Int(
         64 << 30,
@@ -363,7 +366,11 @@ def raise_file_limit() -> None:
 async def recover_for_ever(freezer: Freezer) -> None:
     while True:
         await asyncio.sleep(_RECOVER_EVERY)
-        await asyncio.to_thread(freezer.recover)
+        try:
+            await asyncio.to_thread(freezer.recover)
+        except Exception:
+            # The next round may do what this one could not: a desktop may depend on it.
+            log.exception("looking for frozen containers failed")
 
 
 async def cancelled(task: asyncio.Task[None]) -> None:
