@@ -28,7 +28,7 @@ from .containerd import Containerd
 from .freeze import Freezer
 from .kube import Cluster, KubeCluster
 from .metrics import Metrics
-from .registries import Registries, RegistrySettings, parse_docker_config
+from .registries import OpenUploads, Registries, RegistrySettings, parse_docker_config
 from .saves import Saves
 from .spool import Spool
 
@@ -241,9 +241,11 @@ class SnapshotAgent(Application):
         if cluster is None:
             cluster = await self._cluster(stack)
         http = await stack.enter_async_context(httpx.AsyncClient())
-        tools = Tools(
-            containerd, freezer, Registries(self._registry(), http), self._settings()
-        )
+        registries = Registries(self._registry(), http, OpenUploads(spool))
+        # In the background of the start: the registry may be away, and saves do not need it.
+        closing = asyncio.create_task(registries.close_left_uploads())
+        stack.push_async_callback(cancelled, closing)
+        tools = Tools(containerd, freezer, registries, self._settings())
         return await self._listen(stack, cluster, tools)
 
     async def _listen(
@@ -373,7 +375,7 @@ async def recover_for_ever(freezer: Freezer) -> None:
             log.exception("looking for frozen containers failed")
 
 
-async def cancelled(task: asyncio.Task[None]) -> None:
+async def cancelled(task: asyncio.Task[Any]) -> None:
     """End a background task and see its end."""
     task.cancel()
     with suppress(asyncio.CancelledError):

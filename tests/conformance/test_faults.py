@@ -248,7 +248,27 @@ class Program:
     def end(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
         self.process.wait(20)
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(20)
         self._log.close()
+
+
+@contextmanager
+def cluster_of(
+    node: Node, folder: Path
+) -> Iterator[tuple[FakeKubernetes, FakePod, Path]]:
+    """A cluster that knows the node's desktop, and its kubeconfig."""
+    with FakeKubernetes() as kubernetes:
+        pod = FakePod(node.pod_uid, containers={"notebook": node.container_id})
+        kubernetes.pods.append(pod)
+        kubernetes.tokens["hub-token"] = (HUB_SERVICE, [AUDIENCE])
+        yield kubernetes, pod, kubernetes.kubeconfig(folder / "kubeconfig")
 
 
 async def test_an_agent_that_is_killed_while_the_desktop_stands_still(
@@ -256,23 +276,20 @@ async def test_an_agent_that_is_killed_while_the_desktop_stands_still(
 ) -> None:
     big = node.merged / "opt/big"
     big.write_bytes(os.urandom(300_000_000))
-    with FakeKubernetes() as kubernetes:
-        pod = FakePod(node.pod_uid, containers={"notebook": node.container_id})
-        kubernetes.pods.append(pod)
-        kubernetes.tokens["hub-token"] = (HUB_SERVICE, [AUDIENCE])
-        kubeconfig = kubernetes.kubeconfig(tmp_path / "kubeconfig")
-        first = Program(node, registry.url, tmp_path, kubeconfig)
-        async with client(first.port) as http:
-            await first.ready(http)
-            agent = Agent(http, kubernetes, pod, tmp_path / "spool", tmp_path / "state")
-            with touching(big):
-                started = await agent.start()
-                await asyncio.to_thread(wait_for, node, TaskState.PAUSED)
-                first.end(signal.SIGKILL)
+    with cluster_of(node, tmp_path) as (kubernetes, pod, kubeconfig):
+        with Program(node, registry.url, tmp_path, kubeconfig) as first:
+            async with client(first.port) as http:
+                await first.ready(http)
+                agent = Agent(
+                    http, kubernetes, pod, tmp_path / "spool", tmp_path / "state"
+                )
+                with touching(big):
+                    started = await agent.start()
+                    await asyncio.to_thread(wait_for, node, TaskState.PAUSED)
+                    first.end(signal.SIGKILL)
         assert node.state() is TaskState.PAUSED
         assert list(agent.spool.iterdir()) and list(agent.state.iterdir())
-        second = Program(node, registry.url, tmp_path, kubeconfig)
-        try:
+        with Program(node, registry.url, tmp_path, kubeconfig) as second:
             async with client(second.port) as http:
                 await second.ready(http)
                 assert node.state() is TaskState.RUNNING
@@ -283,10 +300,41 @@ async def test_an_agent_that_is_killed_while_the_desktop_stands_still(
                 assert clean(agent)
                 # The same request again ends well.
                 assert (await agent.save(id=started["id"]))["state"] == "succeeded"
-        finally:
             second.end()
-        assert second.process.returncode == 0, second.log.read_text()
+            assert second.process.returncode == 0, second.log.read_text()
     node.check_alive()
+
+
+async def test_an_agent_that_is_killed_during_the_push(
+    node: Node, proxy: FaultProxy, registry: RegistryServer, tmp_path: Path
+) -> None:
+    if node.fake is None:
+        pytest.skip("what is left in the registry does not depend on containerd")
+    (node.merged / "opt/big").write_bytes(os.urandom(30_000_000))
+    assert registry.fake is not None
+    with cluster_of(node, tmp_path) as (kubernetes, pod, kubeconfig):
+        proxy.pause = 0.02
+        with Program(node, proxy.url, tmp_path, kubeconfig) as first:
+            async with client(first.port) as http:
+                await first.ready(http)
+                agent = Agent(
+                    http, kubernetes, pod, tmp_path / "spool", tmp_path / "state"
+                )
+                started = await agent.start()
+                status = started
+                while status["step"] != "push" or status["bytes_done"] < 3_000_000:
+                    await asyncio.sleep(0.01)
+                    status = await agent.status(started["id"])
+                first.end(signal.SIGKILL)
+        assert registry.fake.uploads and list(agent.spool.iterdir())
+        proxy.pause = 0
+        with Program(node, proxy.url, tmp_path, kubeconfig) as second:
+            async with client(second.port) as http:
+                await second.ready(http)
+                deadline = time.monotonic() + 10
+                while registry.fake.uploads and time.monotonic() < deadline:
+                    await asyncio.sleep(0.05)
+            assert clean(agent) and not registry.fake.uploads
 
 
 async def test_an_agent_that_is_told_to_stop_thaws(
