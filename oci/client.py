@@ -14,7 +14,7 @@ from .errors import DigestMismatch, RegistryRejected
 from .manifest import INDEXES, MANIFEST_LIMIT, MANIFESTS, Descriptor, Manifest
 from .reference import Digest
 from .transport import Transport, location_of, rejected
-from .upload import BlobSource, Uploader
+from .upload import BlobSource, NoJournal, Uploader, UploadJournal
 
 ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
 Progress = Callable[[int], None]
@@ -39,6 +39,7 @@ class RegistryClient:
         redirect_hosts: tuple[str, ...] = (),
         attempts: int = 5,
         backoff: float = 0.5,
+        journal: UploadJournal | None = None,
     ) -> None:
         """`http` is the caller's and stays open.
 
@@ -53,7 +54,9 @@ class RegistryClient:
             attempts=attempts,
             backoff=backoff,
         )
-        self._uploader = Uploader(self._transport, self.head_blob)
+        self._uploader = Uploader(
+            self._transport, self.head_blob, journal or NoJournal()
+        )
 
     @property
     def url(self) -> str:
@@ -178,6 +181,10 @@ class RegistryClient:
             push(repository),
             progress or (lambda sent: None),
         )
+
+    async def cancel_upload(self, repository: str, location: str) -> None:
+        """Close an upload that a program before this one has left open."""
+        await self._uploader.cancel_at(location, push(repository))
 
     @asynccontextmanager
     async def open_blob(

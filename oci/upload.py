@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import httpx
 
@@ -22,6 +22,23 @@ BlobSource = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 HeadBlob = Callable[[str, Digest], Awaitable[int | None]]
 
 
+class UploadJournal(Protocol):
+    """Remembers which uploads are open, for a program that may be killed in the middle of one."""
+
+    def opened(self, repository: str, location: str) -> None: ...
+    def closed(self, location: str) -> None: ...
+
+
+class NoJournal:
+    """Remembers nothing: the registry forgets abandoned uploads by itself, after a week or so."""
+
+    def opened(self, repository: str, location: str) -> None:
+        """Nothing to do."""
+
+    def closed(self, location: str) -> None:
+        """Nothing to do."""
+
+
 class Uploader:
     """Uploads blobs in one piece.
 
@@ -31,9 +48,12 @@ class Uploader:
     - before another attempt it looks whether the blob has arrived all the same.
     """
 
-    def __init__(self, transport: Transport, head_blob: HeadBlob) -> None:
+    def __init__(
+        self, transport: Transport, head_blob: HeadBlob, journal: UploadJournal
+    ) -> None:
         self._transport = transport
         self._head_blob = head_blob
+        self._journal = journal
 
     async def put(
         self,
@@ -59,8 +79,12 @@ class Uploader:
     async def cancel(self, opened: httpx.Response, scopes: frozenset[str]) -> None:
         """Close the session that `opened` has opened; best effort, the registry expires it too."""
         with contextlib.suppress(RegistryError):
-            target = str(self._transport.allowed(location_of(opened)))
-            await self._transport.request("DELETE", target, scopes=scopes, attempts=1)
+            await self.cancel_at(str(location_of(opened)), scopes)
+
+    async def cancel_at(self, location: str, scopes: frozenset[str]) -> None:
+        """Close the session at a Location, of this process or of one before."""
+        target = str(self._transport.allowed(httpx.URL(location)))
+        await self._transport.request("DELETE", target, scopes=scopes, attempts=1)
 
     async def _attempt(
         self,
@@ -75,6 +99,8 @@ class Uploader:
         opened = await self._transport.request("POST", path, scopes=scopes)
         if opened.status_code != 202:
             raise rejected(opened, f"POST {path}")
+        location = str(location_of(opened))
+        self._journal.opened(repository, location)
         try:
             async with source() as chunks:
                 await self._send(opened, descriptor, _counted(chunks, progress), scopes)
@@ -82,6 +108,8 @@ class Uploader:
             # Cancelled by the user too: shielded, so that the session does not stay behind.
             await asyncio.shield(self.cancel(opened, scopes))
             raise
+        finally:
+            self._journal.closed(location)
 
     async def _send(
         self,

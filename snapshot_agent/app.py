@@ -28,7 +28,7 @@ from .containerd import Containerd
 from .freeze import Freezer
 from .kube import Cluster, KubeCluster
 from .metrics import Metrics
-from .registries import Registries, RegistrySettings, parse_docker_config
+from .registries import OpenUploads, Registries, RegistrySettings, parse_docker_config
 from .saves import Saves
 from .spool import Spool
 
@@ -157,8 +157,11 @@ class SnapshotAgent(Application):
         help="How hard layers are compressed, 1 to 19; above 3 it is time that limits.",
     ).tag(config=True)
     zstd_threads = Int(
-        0,
-        help="Threads for the compression of one save; 0 is one that the save does not wait for.",
+        1,
+        help=(
+            "Threads for the compression of one save besides those that read and hash; each "
+            "takes some 60 MiB of memory. 0 compresses in the thread that writes."
+        ),
     ).tag(config=True)
     largest_file = Int(
         64 << 30,
@@ -238,9 +241,11 @@ class SnapshotAgent(Application):
         if cluster is None:
             cluster = await self._cluster(stack)
         http = await stack.enter_async_context(httpx.AsyncClient())
-        tools = Tools(
-            containerd, freezer, Registries(self._registry(), http), self._settings()
-        )
+        registries = Registries(self._registry(), http, OpenUploads(spool))
+        # In the background of the start: the registry may be away, and saves do not need it.
+        closing = asyncio.create_task(registries.close_left_uploads())
+        stack.push_async_callback(cancelled, closing)
+        tools = Tools(containerd, freezer, registries, self._settings())
         return await self._listen(stack, cluster, tools)
 
     async def _listen(
@@ -363,10 +368,14 @@ def raise_file_limit() -> None:
 async def recover_for_ever(freezer: Freezer) -> None:
     while True:
         await asyncio.sleep(_RECOVER_EVERY)
-        await asyncio.to_thread(freezer.recover)
+        try:
+            await asyncio.to_thread(freezer.recover)
+        except Exception:
+            # The next round may do what this one could not: a desktop may depend on it.
+            log.exception("looking for frozen containers failed")
 
 
-async def cancelled(task: asyncio.Task[None]) -> None:
+async def cancelled(task: asyncio.Task[Any]) -> None:
     """End a background task and see its end."""
     task.cancel()
     with suppress(asyncio.CancelledError):

@@ -30,7 +30,7 @@ from .canary import canaries
 from .changes import Change, Walker
 from .container import Desktop, check_still_there
 from .containerd import Containerd
-from .errors import SAFE, Cancelled, SecretFound
+from .errors import SAFE, AgentError, Cancelled, SecretFound
 from .exclusions import Rules, printable, volumes
 from .failures import disk_full, explained
 from .freeze import Freezer, Hold
@@ -111,18 +111,24 @@ class Commit:
     async def run(self) -> None:
         """Do it; the end is in the status."""
         spool = Spool(self._tools.settings.spool, self._request.id)
+        result: dict[str, Any] = {}
+        failure: AgentError | None = None
         try:
             base = await self._plan()
             blobs = await self._in_thread(lambda: self._capture(spool))
             result = await self._push(base, blobs)
-            self._status.succeed(result)
         except asyncio.CancelledError:
-            error = Cancelled(f"The save was cancelled. {SAFE} Nothing was saved.")
-            self._status.fail(error, State.CANCELLED)
-        except BaseException as error:
-            self._status.fail(explained(error, self._request.id, self._desktop.upper))
+            failure = Cancelled(f"The save was cancelled. {SAFE} Nothing was saved.")
+        except Exception as error:
+            failure = explained(error, self._request.id, self._desktop.upper)
         finally:
-            await asyncio.to_thread(spool.remove)
+            spool.remove()
+        # Only now: who reads that a save has ended finds nothing of it left.
+        if failure is None:
+            self._status.succeed(result)
+        else:
+            cancelled = isinstance(failure, Cancelled)
+            self._status.fail(failure, State.CANCELLED if cancelled else State.FAILED)
 
     async def _plan(self) -> Base:
         self._status.begin("plan")

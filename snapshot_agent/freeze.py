@@ -86,8 +86,10 @@ class Freezer:
         self._held.add(container_id)
         try:
             self._write_intent(container_id)
-            watchdog.start()
             hold.frozen = self._try_pause(container_id)
+            # Not before: a watchdog that ran out during the pause would thaw too early, and
+            # nobody would afterwards.
+            watchdog.start()
             yield hold
         finally:
             watchdog.cancel()
@@ -182,5 +184,7 @@ class _Release:
                 return
             if self._freezer._resume(self._container_id):
                 self._done = True
-                self._freezer._drop_intent(self._container_id)
+                # A pause that was given up may still come true: then recover() has to know.
+                if self._hold.frozen:
+                    self._freezer._drop_intent(self._container_id)
             self._hold.seconds = time.monotonic() - self._hold.started

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 import fnmatch
+import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from oci.auth import Credentials
 from oci.client import RegistryClient
+from oci.errors import OciError
 from oci.reference import Reference, registry_url
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,37 @@ class RegistrySettings:
     credentials: Mapping[str, Credentials] = field(default_factory=dict, repr=False)
 
 
+class OpenUploads:
+    """The uploads that are open, as one small file each: what is left tells the next agent."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def opened(self, repository: str, location: str) -> None:
+        self._path(location).write_text(
+            json.dumps([repository, location]), encoding="utf-8"
+        )
+
+    def closed(self, location: str) -> None:
+        self._path(location).unlink(missing_ok=True)
+
+    def left(self) -> list[tuple[str, str]]:
+        """Repository and Location of each."""
+        found = []
+        for path in self._folder.glob("*.upload"):
+            try:
+                repository, location = json.loads(path.read_text(encoding="utf-8"))
+                found.append((str(repository), str(location)))
+            except ValueError:
+                # Killed while it was being written: the upload had not begun.
+                path.unlink(missing_ok=True)
+        return found
+
+    def _path(self, location: str) -> Path:
+        name = hashlib.sha256(location.encode("utf-8")).hexdigest()
+        return self._folder / f"{name}.upload"
+
+
 class Registries:
     """Clients for one HTTP client, one for each registry.
 
@@ -39,7 +76,9 @@ class Registries:
     - another one is read from, by digest, when the image of a container came from there.
     """
 
-    def __init__(self, settings: RegistrySettings, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, settings: RegistrySettings, http: httpx.AsyncClient, uploads: OpenUploads
+    ) -> None:
         self.settings = settings
         self._http = http
         self._others: dict[str, RegistryClient] = {}
@@ -52,7 +91,21 @@ class Registries:
             redirect_hosts=settings.redirect_hosts,
             attempts=settings.attempts,
             backoff=settings.backoff,
+            journal=uploads,
         )
+        self._uploads = uploads
+
+    async def close_left_uploads(self) -> int:
+        """Close what an agent that was killed has left open in our registry; how many."""
+        left = self._uploads.left()
+        for repository, location in left:
+            try:
+                await self.own.cancel_upload(repository, location)
+            except OciError as error:
+                # The registry forgets it by itself, later.
+                log.info("an upload stays open in %s: %s", repository, error)
+            self._uploads.closed(location)
+        return len(left)
 
     def is_own(self, reference: Reference) -> bool:
         return reference.host in (

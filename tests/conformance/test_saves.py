@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,12 @@ from oci.client import RegistryClient
 from oci.manifest import OCI_LAYER_ZSTD
 from oci.reference import Digest
 from snapshot_agent.containerd import TaskState
-from tests.images import Image, make_image, push_image
+from tests.images import Image, push_image
 from tests.trees import Node as TreeNode
 from tests.trees import apply, differences, snapshot
 
-from .agents import Agent, running_agent
-from .nodes import TOKEN, Node, fake_node, find_containerd, real_node, run
+from .agents import Agent
+from .nodes import TOKEN, Node, run
 from .overlays import can_mount
 from .registries import RegistryServer
 from .test_overlay import (
@@ -43,71 +42,6 @@ pytestmark = [
 ]
 
 REPOSITORY = "desktops/alice/gis-course"
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Image:
-    """Two layers: a busybox with some files, and some more."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        pytest.skip("no busybox on this machine: apt install busybox-static")
-    low, high = tmp_path / "image-low", tmp_path / "image-high"
-    for name in (
-        "etc",
-        "usr/lib/deep/er",
-        "home/jovyan",
-        "var/opaque/sub",
-        "tmp",
-        "bin",
-    ):
-        (low / name).mkdir(parents=True)
-    for name in (
-        "proc",
-        "sys",
-        "dev",
-        "run",
-        "opt",
-        "root",
-        "var/lib/dpkg",
-    ):
-        (low / name).mkdir(parents=True)
-    shutil.copy(busybox, low / "bin/busybox")
-    for name in ("etc/a", "etc/b", "usr/lib/x", "usr/lib/deep/er/y", "etc/file"):
-        (low / name).write_text(name)
-    for name in ("var/opaque/shown", "var/opaque/sub/deep", "home/jovyan/.bashrc"):
-        (low / name).write_text(name)
-    (low / "etc/link").symlink_to("/nowhere/at/all")
-    status = "Package: base\nStatus: install ok installed\nVersion: 1\n\n"
-    (low / "var/lib/dpkg/status").write_text(status)
-    (high / "etc").mkdir(parents=True)
-    (high / "etc/b").write_text("b of the second layer")
-    return make_image([low, high], {"PATH": "/bin", "LANG": "C.UTF-8"})
-
-
-@pytest.fixture(params=["fake", "real"])
-def node(
-    request: pytest.FixtureRequest, image: Image, tmp_path: Path
-) -> Iterator[Node]:
-    folder = tmp_path / "node"
-    folder.mkdir()
-    if request.param == "fake":
-        with fake_node(folder, image) as made:
-            yield made
-        return
-    if find_containerd() is None:
-        pytest.skip(
-            "no containerd 2 with ctr, or no runc, on this machine: run devcluster once"
-        )
-    with real_node(folder, image) as made:
-        yield made
-
-
-@pytest.fixture
-async def agent(
-    node: Node, registry: RegistryServer, tmp_path: Path
-) -> AsyncIterator[Agent]:
-    async with running_agent(node, registry.url, tmp_path / "agent") as made:
-        yield made
 
 
 async def rebuilt(client: RegistryClient, result: dict[str, Any], folder: Path) -> Path:

@@ -56,7 +56,7 @@ class FakeRegistry:
         class Handler(_Handler):
             server_registry = registry
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
@@ -81,6 +81,11 @@ class FakeRegistry:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Quiet: clients that go away are what some tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):
