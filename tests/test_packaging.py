@@ -22,7 +22,15 @@ def test_every_file_of_the_packages_is_in_the_wheel(tmp_path: Path) -> None:
             (source / file).write_bytes(path.read_bytes())
 
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+        ]
         + ["--wheel-dir", str(tmp_path), str(source)],
         check=True,
     )
