@@ -11,7 +11,7 @@ test:
 	@scripts/test
 
 bench:
-	@scripts/bench
+	@.venv/bin/python scripts/bench
 
 lint:
 	@scripts/lint

@@ -177,9 +177,13 @@ def _go_environment() -> dict[str, str]:
     search = f"{tools}:{os.environ.get('PATH', os.defpath)}"
     environment = {**os.environ, "PATH": search, "CGO_ENABLED": "0"}
     if shutil.which("go", path=search) is None:
-        raise DevclusterError("Go is missing: run scripts/install, which puts it into .venv/bin.")
+        raise DevclusterError(
+            "Go is missing: run scripts/install, which puts it into .venv/bin."
+        )
     version = run(["go", "env", "GOVERSION"], environment=environment).strip()
     numbers = version.removeprefix("go").split(".")
     if tuple(int(n) for n in numbers[:2]) < GO_NEEDED:
-        raise DevclusterError(f"Go 1.26 or newer is needed, this is {version}: run scripts/install.")
+        raise DevclusterError(
+            f"Go 1.26 or newer is needed, this is {version}: run scripts/install."
+        )
     return environment

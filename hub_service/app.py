@@ -124,13 +124,15 @@ class HubService(Application):
         super().initialize(argv)
         if self.config_file:
             self.load_config_file(self.config_file)
+        # By number or by name; traitlets has no type for that.
+        level: Any = self.log_level
         logging.basicConfig(
-            level=self.log.level,
-            format="%(asctime)s %(levelname)s %(name)s %(message)s",
+            level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
         )
         # A line for each call to the agents and the registry, twice a second, tells nobody
         # anything; what fails is logged where it fails.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        for chatty in ("httpx", "httpcore", "tornado.access"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
 
     def start(self) -> None:
         """Run until the process is told to end."""

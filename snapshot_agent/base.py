@@ -71,11 +71,7 @@ class BaseFinder:
         return Base(desktop.image, manifest, config, sources)
 
     def _records(self, desktop: Desktop) -> tuple[Image, tuple[Reference, ...]]:
-        try:
-            # CRI keeps a record under the config's digest, whatever becomes of the tags.
-            image = self._containerd.image(desktop.config_digest)
-        except NotFound as error:
-            raise _unknown("the node no longer has a record of it") from error
+        image = self._record(desktop)
         found: dict[tuple[str, str], Reference] = {}
         names = [
             record.name for record in self._containerd.images_of(image.target.digest)
@@ -90,6 +86,20 @@ class BaseFinder:
         for host, repository in self._labelled(image.target.digest):
             found.setdefault((host, repository), Reference(host, repository))
         return image, tuple(found.values())
+
+    def _record(self, desktop: Desktop) -> Image:
+        """The node's record of the image that was started.
+
+        CRI keeps one under the config's digest for what it pulled, whatever becomes of the
+        tags. An image that was imported past it has its name only; a tag that has moved
+        since is found out by `find`, which asks for the config that the container has.
+        """
+        for name in (desktop.config_digest, desktop.image):
+            try:
+                return self._containerd.image(name)
+            except NotFound:
+                continue
+        raise _unknown("the node no longer has a record of it")
 
     def _labelled(self, digest: Digest) -> list[tuple[str, str]]:
         try:

@@ -146,5 +146,7 @@ def _pod(found: Any) -> Pod:
 
 def _wrapped(error: Exception) -> KubeError:
     status = getattr(error, "status", None)
-    log.warning("the API server did not help: %s %s", type(error).__name__, status or error)
+    log.warning(
+        "the API server did not help: %s %s", type(error).__name__, status or error
+    )
     return KubeError(f"the API server: {status or type(error).__name__}")

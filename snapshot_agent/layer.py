@@ -15,6 +15,7 @@ from . import overlay
 from .canary import Scanner
 from .changes import Change, Kind, size_of
 from .exclusions import EMPTIED, SECRET, SPECIAL
+from .tar_header import header
 
 CHUNK = 1024 * 1024
 _ZEROS = bytes(CHUNK)
@@ -202,7 +203,7 @@ class TarWriter:
 
     def _header(self, info: tarfile.TarInfo) -> None:
         self.entries += 1
-        self._push(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        self._push(header(info))
 
     def _push(self, data: bytes) -> None:
         # Small writes are gathered: each one that leaves here costs a hand-over to threads.

@@ -47,7 +47,7 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
 
 def test_the_readme_names_targets_that_make_knows() -> None:
     text = (ROOT / "README.md").read_text()
-    targets = set(re.findall(r"`?make ([a-z-]+)`?", text))
+    targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, flags=re.M))
     known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
     assert targets and targets <= known
 
@@ -56,8 +56,10 @@ def test_the_readme_names_every_room() -> None:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\n")
-    folders = {name.split("/")[0] for name in listed if "/" in name and not name.startswith(".")}
+    folders = {
+        name.split("/")[0]
+        for name in listed
+        if "/" in name and not name.startswith(".")
+    }
     text = (ROOT / "README.md").read_text()
     assert {folder for folder in folders if f"`{folder}/`" not in text} == set()
-
-

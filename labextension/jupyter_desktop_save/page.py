@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 
@@ -15,31 +16,30 @@ _NOT_BUILT = (
 
 
 class PageHandler(JupyterHandler, web.StaticFileHandler):
-    """`desktop/`: the page and what it loads, for people who are signed in.
+    """`desktop/`: the page itself, for people who are signed in.
 
-    - Every file is asked for again when it has changed, so an upgraded image shows at once.
+    - It is asked for again when it has changed, so an upgraded image shows at once.
     - Scripts and styles come from this server only; nothing may frame the page but the hub.
     """
 
-    # The decorator's type has no signature of its own.
     @web.authenticated
     async def get(  # type: ignore[override]
-        self, path: str, include_body: bool = True
+        self, path: str = "", include_body: bool = True
     ) -> None:
-        """One file; the page itself for the folder."""
-        await self._serve(path, include_body)
+        """The page."""
+        await self._serve(include_body)
 
     @web.authenticated
-    async def head(self, path: str) -> None:  # type: ignore[override]
+    async def head(self, path: str = "") -> None:  # type: ignore[override]
         """As get, without the body."""
-        await self._serve(path, False)
+        await self._serve(False)
 
-    async def _serve(self, path: str, include_body: bool) -> None:
+    async def _serve(self, include_body: bool) -> None:
         if not (STATIC / "index.html").exists():
             raise web.HTTPError(503, _NOT_BUILT)
         # Sets the cookie that the page sends back with every change it asks for.
         self.xsrf_token  # noqa: B018
-        await web.StaticFileHandler.get(self, path or "index.html", include_body)
+        await web.StaticFileHandler.get(self, "index.html", include_body)
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", "no-cache")
@@ -63,6 +63,27 @@ class PageHandler(JupyterHandler, web.StaticFileHandler):
         )
 
 
+class AssetHandler(JupyterHandler, web.StaticFileHandler):
+    """`desktop/<file>`: what the page loads.
+
+    Code that anyone may read, so nobody is asked who they are: a hub signs in the request of a
+    module script (CORS mode) only with an XSRF header, which a script element cannot send.
+    """
+
+    @allow_unauthenticated
+    async def get(self, path: str, include_body: bool = True) -> None:
+        """One file."""
+        await web.StaticFileHandler.get(self, path, include_body)
+
+    @allow_unauthenticated
+    async def head(self, path: str) -> None:
+        """As get, without the body."""
+        await self.get(path, include_body=False)
+
+    def set_extra_headers(self, path: str) -> None:
+        self.set_header("Cache-Control", "no-cache")
+
+
 class SlashHandler(JupyterHandler):
     """`desktop` without the slash: the page's addresses are relative to the folder."""
 
@@ -76,5 +97,6 @@ def page_handlers(base: str) -> list[Any]:
     """The routes of the page below `base` (which ends with a slash)."""
     return [
         (base + "desktop", SlashHandler),
-        (base + r"desktop/(.*)", PageHandler, {"path": str(STATIC)}),
+        (base + r"desktop/(?:index\.html)?", PageHandler, {"path": str(STATIC)}),
+        (base + r"desktop/(.+)", AssetHandler, {"path": str(STATIC)}),
     ]

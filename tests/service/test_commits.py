@@ -28,7 +28,9 @@ async def test_a_second_save_of_the_same_name_is_the_next_version(world: World) 
     # The image keeps the title that its owner gave it.
     assert job["image"]["title"] == "GIS course"
     body = {"server": {"user": "alice"}, "image": {"name": "gis-course"}}
-    assert (await client.post("/commits", json=body)).json()["image"]["title"] == "GIS course"
+    assert (await client.post("/commits", json=body)).json()["image"][
+        "title"
+    ] == "GIS course"
 
 
 async def test_a_deleted_number_is_not_used_again(world: World) -> None:

@@ -18,7 +18,7 @@ from .xserver import XServer
 pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright: pip install -e '.[test]'"
 )
-from playwright.sync_api import Page, expect  # noqa: E402
+from playwright.sync_api import Page, Request, expect  # noqa: E402
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
@@ -169,6 +169,33 @@ def test_a_preview_that_fails_can_be_asked_for_again(
     expect(page.get_by_text("The agent is away. Nothing was lost.")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".numbers")).to_be_visible()
+
+
+def test_every_request_passes_a_hubs_xsrf_rule(
+    vnc: XServer, jupyter: JupyterServer, hub: FakeHubService, open_page: OpenPage
+) -> None:
+    # A hub takes a cookie without an XSRF token for page views, same-origin resources of
+    # elements and websockets; the Jupyter server alone would let more pass.
+    bare: list[str] = []
+
+    def look(request: Request) -> None:
+        headers = request.all_headers()
+        mode = headers.get("sec-fetch-mode", "")
+        carried = "x-xsrftoken" in headers or "_xsrf=" in request.url
+        if "/desktop/" in request.url:
+            # The page itself is a page view; its files are open to anyone.
+            return
+        if mode not in ("navigate", "no-cors", "websocket") and not carried:
+            bare.append(f"{mode} {request.url}")
+
+    page = open_page("about:blank")
+    page.on("requestfinished", look)
+    page.goto(jupyter.page_url)
+    job = begin_save(shown(page), hub)
+    hub.finish(job["id"])
+    expect(page.get_by_role("link", name="Start it")).to_be_visible()
+    page.wait_for_timeout(300)
+    assert bare == []
 
 
 def test_french_follows_the_browser(

@@ -44,6 +44,12 @@ def test_the_page_is_for_people_who_are_signed_in(jupyter: JupyterServer) -> Non
     answer = jupyter.stranger.get("desktop/")
     assert answer.status_code == 302
     assert "/login" in answer.headers["location"]
+    assert jupyter.stranger.get("desktop/index.html").status_code == 302
+
+
+@built
+def test_the_pages_code_needs_no_sign_in(jupyter: JupyterServer) -> None:
+    assert jupyter.stranger.get("desktop/main.js").status_code == 200
 
 
 def test_nothing_outside_the_folder_is_served(jupyter: JupyterServer) -> None:

@@ -19,6 +19,7 @@ async def test_the_spawn_page_shows_the_cards(
     assert "Remote Desktop" in page
     catalogue.down = True
     assert "as they were just now" in await spawn_page(app, cookies)
+    await app.users["alice"].spawner.api.api_client.close()
 
 
 async def spawn_page(app: Any, cookies: Any) -> str:

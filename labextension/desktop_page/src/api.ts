@@ -86,7 +86,10 @@ export class Api {
     };
     const open = (): void => {
       if (stopped) return;
-      source = new EventSource(new URL(`desktop-save/jobs/${id}/events`, this.base));
+      const url = new URL(`desktop-save/jobs/${id}/events`, this.base);
+      // An EventSource sends no header of ours, and a hub wants the XSRF token all the same.
+      url.searchParams.set("_xsrf", cookie("_xsrf"));
+      source = new EventSource(url);
       source.addEventListener("job", (event) => told(JSON.parse(event.data) as Job));
       source.addEventListener("end", () => {
         source?.close();
