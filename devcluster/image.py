@@ -21,6 +21,7 @@ NAMESPACE = "k8s.io"
 """containerd's namespace of the kubelet."""
 
 PIN = "io.cri-containerd.pinned=pinned"
+TRANSFER_TIMEOUT = 1800
 MANAGED = "io.cri-containerd.image=managed"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -128,20 +129,22 @@ class Images:
                 f"{REGISTRY}/<name>:<tag>, so that every node and person can fetch them there."
             )
         run(
-            [
-                "skopeo",
-                "copy",
-                "--quiet",
-                "--preserve-digests",
+            ["skopeo", "copy", "--quiet", "--preserve-digests", "--insecure-policy"]
+            + [
                 "--dest-tls-verify=false",
-            ]
-            + ["--insecure-policy", f"oci-archive:{archive}", f"docker://{complete}"],
-            timeout=1800,
+                f"oci-archive:{archive}",
+                f"docker://{complete}",
+            ],
+            timeout=TRANSFER_TIMEOUT,
         )
+        self.pull(complete)
+        return complete
+
+    def pull(self, name: str) -> None:
+        """Fetch an image of the registry into containerd; the kubelet never removes it."""
         hosts = str(self._settings.certs_folder)
         labels = ["--label", PIN, "--label", MANAGED]
-        self._ctr("images", "pull", "--hosts-dir", hosts, *labels, complete)
-        return complete
+        self._ctr("images", "pull", "--hosts-dir", hosts, *labels, name)
 
     def names(self) -> list[str]:
         """Every name that containerd knows in the kubelet's namespace."""
@@ -150,7 +153,8 @@ class Images:
     def _ctr(self, *arguments: str) -> str:
         socket = str(self._settings.containerd_socket)
         program = str(self._settings.bin / "ctr")
-        return run([program, "-a", socket, "-n", NAMESPACE, *arguments], timeout=1800)
+        command = [program, "-a", socket, "-n", NAMESPACE, *arguments]
+        return run(command, timeout=TRANSFER_TIMEOUT)
 
 
 def _digest(content: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from devcluster.cgroup import Cgroup
@@ -114,5 +115,6 @@ def _remove_shim_sockets() -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
+    """Also when it was there before us; not when it is in use, or a mount of the machine."""
+    with suppress(OSError):
         folder.rmdir()
