@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import logging
 import os
@@ -36,6 +37,9 @@ log = logging.getLogger("snapshot_agent")
 
 # How often the agent looks for containers that it should have thawed and could not.
 _RECOVER_EVERY = 30.0
+
+# From glibc's malloc.h.
+_M_ARENA_MAX = -8
 
 
 class SnapshotAgent(Application):
@@ -160,7 +164,7 @@ class SnapshotAgent(Application):
         1,
         help=(
             "Threads for the compression of one save besides those that read and hash; each "
-            "takes some 60 MiB of memory. 0 compresses in the thread that writes."
+            "takes some 30 MiB of memory. 0 compresses in the thread that writes."
         ),
     ).tag(config=True)
     largest_file = Int(
@@ -191,6 +195,7 @@ class SnapshotAgent(Application):
 
     def start(self) -> None:
         log_one_line_each()
+        share_memory()
         try:
             asyncio.run(self.serve())
         except preflight.NotReady as error:
@@ -355,6 +360,13 @@ def log_request(handler: Any) -> None:
             handler.request.method,
             handler.request.path,
         )
+
+
+def share_memory() -> None:
+    """Few heaps: by default every thread gets one, and what it has freed stays with it."""
+    with suppress(AttributeError):
+        # Not in every C library; musl has one heap anyway.
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def raise_file_limit() -> None:

@@ -10,6 +10,7 @@ manifest  by digest, then by tag
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import threading
@@ -232,8 +233,14 @@ class Commit:
         freezing = self._tools.freezer.freeze(
             self._desktop.container_id, settings.freeze_deadline
         )
-        with freezing as self._hold:
-            yield
+        # A collection of garbage may take as long as the whole freeze: before it, not in it.
+        gc.collect()
+        gc.disable()
+        try:
+            with freezing as self._hold:
+                yield
+        finally:
+            gc.enable()
 
     def _note_unsteady(self, change: Change) -> None:
         if not self._hold.still and len(self._changed_while_saved) < _MOST_NAMED:

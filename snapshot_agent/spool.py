@@ -21,6 +21,9 @@ from .layer import CHUNK
 _PREFIX = "save-"
 # Pieces of a megabyte between two threads: enough to even out, small beside 256 MiB.
 _QUEUE = 8
+# What one thread of zstd takes at a time: half its default, for a third less memory and 1 % more
+# bytes.
+_JOB = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,14 @@ class LayerFile:
         self._tar_size = 0
         self._size = 0
         self._file = open(path, "wb")
-        compressor = zstandard.ZstdCompressor(level=level, threads=threads)
-        self._compressor = compressor.compressobj()
+        self._compressor = zstandard.ZstdCompressor(
+            compression_params=zstandard.ZstdCompressionParameters.from_level(
+                level,
+                threads=threads,
+                write_content_size=False,
+                job_size=_JOB if threads else 0,
+            )
+        ).compressobj()
         self._stages = [_Stage(self._hash), _Stage(self._compress)]
 
     def write(self, data: bytes) -> None:
@@ -100,8 +109,9 @@ class LayerFile:
         )
 
     def abort(self) -> None:
-        for stage in self._stages:
-            stage.stop()
+        while self._stages:
+            # Let go of one by one: they hold this object, and with it the compressor's memory.
+            self._stages.pop().stop()
         self._file.close()
 
     def _hash(self, data: bytes) -> None:

@@ -140,7 +140,7 @@ def fake_node(
                 id=node.container_id,
                 image=BASE_NAME,
                 spec=_spec(ENV if env is None else env),
-                labels=_labels(node.pod_uid),
+                labels=labels(node.pod_uid),
                 metadata={"ImageRef": str(image.config_digest)},
                 parent=image.chain,
                 mounts=[("overlay", "overlay", options)],
@@ -169,7 +169,16 @@ def real_node(
             run([*ctr, "images", "tag", "--local", BASE_NAME, str(image.config_digest)])
             yield from _container(home, ctr, image, ENV if env is None else env)
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        unmount_below(home)
+        shutil.rmtree(home)
+
+
+def unmount_below(folder: Path) -> None:
+    """What containerd has left mounted: it expects to find it again when it starts."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted(mounts, reverse=True):
+        if mount.startswith(f"{folder}/"):
+            run(["umount", mount])
 
 
 def find_containerd() -> str | None:
@@ -218,7 +227,7 @@ def _container(
 ) -> Iterator[Node]:
     container_id, pod_uid = uuid.uuid4().hex, str(uuid.uuid4())
     command = [*ctr, "run", "--detach", "--null-io"]
-    for key, value in _labels(pod_uid).items():
+    for key, value in labels(pod_uid).items():
         command += ["--label", f"{key}={value}"]
     for key, value in env.items():
         command += ["--env", f"{key}={value}"]
@@ -256,7 +265,8 @@ def _write_metadata(socket: str, container_id: str, metadata: dict[str, Any]) ->
         call(request, metadata=(("containerd-namespace", "k8s.io"),), timeout=10)
 
 
-def _labels(pod_uid: str) -> dict[str, str]:
+def labels(pod_uid: str) -> dict[str, str]:
+    """What CRI notes on a container."""
     return {
         "io.kubernetes.pod.uid": pod_uid,
         "io.kubernetes.container.name": "notebook",

@@ -369,6 +369,20 @@ def test_a_mapping_that_writes_after_the_look_is_not_missed(
         check(mounted, base, [first, saver.second()])
 
 
+def test_a_whiteout_for_nothing_is_not_passed_on(
+    mounted: Overlay, base: Path, saver: Saver
+) -> None:
+    """Passed on, it would be a ghost where it is unpacked: listed, and not there."""
+    (mounted.merged / "usr/lib/own").mkdir()
+    (mounted.merged / "etc/new").touch()
+    shutil.rmtree(mounted.merged / "usr/lib/deep")
+    (mounted.merged / "usr/lib/deep").mkdir()
+    for place in ("etc/never", "usr/lib/own/never", "usr/lib/deep/er"):
+        os.mknod(mounted.upper / place, 0o020000, 0)
+    got = rebuilt(mounted.lowers, base / "rebuilt", [saver.first(), saver.second()])
+    assert os.listdir(got / "usr/lib/deep") == []
+
+
 def test_links_are_never_followed_to_the_host(
     mounted: Overlay, base: Path, saver: Saver
 ) -> None:

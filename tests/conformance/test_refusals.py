@@ -10,7 +10,7 @@ import pytest
 from tests.images import Image
 
 from .agents import Agent, client
-from .nodes import Node
+from .nodes import Node, labels
 from .overlays import can_mount
 
 pytestmark = [
@@ -95,7 +95,7 @@ async def test_nobody_without_a_token(agent: Agent) -> None:
             [("overlay", "o", ["upperdir=/etc", "lowerdir=/usr"])],
             "snapshotter",
         ),
-        ("labels", {"io.kubernetes.pod.uid": "another"}, "identity"),
+        ("labels", labels("another"), "identity"),
     ],
 )
 async def test_containers_that_cannot_be_saved_exactly(
