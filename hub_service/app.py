@@ -1,6 +1,7 @@
 """Reads the configuration, builds the objects, starts the server."""
 
 import asyncio
+import hashlib
 import logging
 import os
 import signal
@@ -207,6 +208,10 @@ class HubService(Application):
             contract=Contract(),
             hub_prefix=self.hub_prefix,
             prefix=auth.base_url,
+            # Made of the service's own token: a restart logs nobody out in the middle of a save.
+            cookie_secret=hashlib.sha256(
+                b"cookies:" + auth.api_token.encode()
+            ).digest(),
         )
 
     def _image_store(self, http: httpx.AsyncClient) -> ImageStore:
@@ -232,5 +237,7 @@ class HubService(Application):
             for path, handler in default_handlers
         ]
         return TornadoApplication(
-            routes, cookie_secret=os.urandom(32), log_function=lambda handler: None
+            routes,
+            cookie_secret=services.cookie_secret,
+            log_function=lambda handler: None,
         )

@@ -32,3 +32,5 @@ class Services:
     """Where people see the hub: /hub/."""
     prefix: str
     """Where people see this service: /services/desktops/."""
+    cookie_secret: bytes
+    """Signs the cookies of the pages."""

@@ -26,6 +26,7 @@ from . import handlers, preflight
 from .auth import Gate
 from .commit import CommitSettings, Tools
 from .containerd import Containerd
+from .exclusions import relative
 from .freeze import Freezer
 from .kube import Cluster, KubeCluster
 from .metrics import Metrics
@@ -170,6 +171,13 @@ class SnapshotAgent(Application):
     largest_file = Int(
         64 << 30,
         help="Files above so many bytes are left out; a sparse file counts with its holes.",
+    ).tag(config=True)
+    home_defaults = Unicode(
+        "/home_nbuser_default",
+        help=(
+            "Where an image keeps what a new home begins with. What is saved of the home goes "
+            "there too, since a volume hides the home itself. Images without it are left alone."
+        ),
     ).tag(config=True)
     author = Unicode(
         "JupyterHub Desktops", help="The author that saved images name; never a person."
@@ -323,6 +331,7 @@ class SnapshotAgent(Application):
             zstd_level=self.zstd_level,
             zstd_threads=self.zstd_threads,
             largest_file=self.largest_file,
+            home_defaults=relative(self.home_defaults),
             author=self.author,
         )
 

@@ -35,6 +35,7 @@ from .errors import SAFE, AgentError, Cancelled, SecretFound
 from .exclusions import Rules, printable, volumes
 from .failures import disk_full, explained
 from .freeze import Freezer, Hold
+from .home_defaults import HomeDefaults
 from .image_spec import Description, Layer, make_config, make_manifest, origin_of
 from .index import Index
 from .layer import SecretInStream, Sink, TarWriter
@@ -66,6 +67,7 @@ class CommitSettings:
     zstd_level: int = 3
     zstd_threads: int = 0
     largest_file: int = 64 << 30
+    home_defaults: str = "home_nbuser_default"
     author: str = "JupyterHub Desktops"
 
 
@@ -106,6 +108,7 @@ class Commit:
         self._canaries: tuple[bytes, ...] = ()
         self._changed_while_saved: list[str] = []
         self._hold = Hold()
+        self._defaults: HomeDefaults | None = None
         self._survey = Survey()
         self._content_bytes = 0
 
@@ -175,6 +178,11 @@ class Commit:
             open(spool.path / "index", "w+b") as file,
         ):
             walker = Walker(self._desktop.upper, lower, self._rules, self._left_out)
+            self._defaults = HomeDefaults(
+                self._rules.home,
+                self._tools.settings.home_defaults,
+                lambda path: lower.kind(path) is not None,
+            )
             root = walker.root()
             try:
                 index = Index(file)
@@ -192,7 +200,7 @@ class Commit:
             writer = self._writer(layer, step.add, live=True)
             for change in walker.walk(index.record):
                 self._check()
-                writer.add(change)
+                self._take(writer, change)
             writer.finish()
         except BaseException:
             layer.abort()
@@ -212,7 +220,7 @@ class Commit:
                 writer = self._writer(raw, step.add, live=not self._hold.still)
                 for change in index.changes(walker):
                     self._check()
-                    writer.add(change)
+                    self._take(writer, change)
                     self._note_unsteady(change)
                 check_still_there(self._tools.containerd, self._desktop, root_fd)
             writer.finish()
@@ -222,6 +230,12 @@ class Commit:
             return None
         self._content_bytes += writer.content_bytes
         return raw.compress(self._layer(spool, "second"), self._check)
+
+    def _take(self, writer: TarWriter, change: Change) -> None:
+        writer.add(change)
+        again = self._defaults.place(change) if self._defaults else None
+        if again is not None:
+            writer.add_again(change, again)
 
     @contextmanager
     def _held(self) -> Iterator[None]:

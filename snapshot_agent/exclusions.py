@@ -59,16 +59,6 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("~/.local/share/keyrings", SECRET),
     ("~/.local/share/kwalletd", SECRET),
     ("~/.config/filezilla", SECRET),
-    ("~/.mozilla/firefox/*/logins*.json", SECRET),
-    ("~/.mozilla/firefox/*/key*.db", SECRET),
-    ("~/.mozilla/firefox/*/cert9.db", SECRET),
-    ("~/.mozilla/firefox/*/signons.sqlite", SECRET),
-    ("~/.mozilla/firefox/*/cookies.sqlite*", SECRET),
-    ("~/.mozilla/firefox/*/formhistory.sqlite*", SECRET),
-    ("~/.mozilla/firefox/*/places.sqlite*", SECRET),
-    ("~/.mozilla/firefox/*/webappsstore.sqlite*", SECRET),
-    ("~/.mozilla/firefox/*/storage", SECRET),
-    ("~/.mozilla/firefox/*/sessionstore*", SECRET),
     ("~/.jupyter/*token*", SECRET),
     ("~/.jupyter/*cookie_secret*", SECRET),
     ("~/.jupyter/jupyter_server_config.json", SECRET),
@@ -86,6 +76,16 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("etc/ssh/ssh_host_*", SECRET),
     ("var/run/secrets", SECRET),
     ("run/secrets", SECRET),
+    ("~/.ipython/*/history.sqlite*", SECRET),
+    ("~/.local/share/jupyter/notebook_secret", SECRET),
+    # Firefox keeps its profiles in the second place nowadays.
+    *(
+        (f"~/{mozilla}/firefox/*/{what}", SECRET)
+        for mozilla in (".mozilla", ".config/mozilla")
+        for what in ("logins*.json", "key*.db", "cert9.db", "signons.sqlite")
+        + ("cookies.sqlite*", "formhistory.sqlite*", "places.sqlite*")
+        + ("webappsstore.sqlite*", "storage", "sessionstore*")
+    ),
     # Browsers of the Chromium family keep one folder for each profile.
     *(
         (f"~/.config/{browser}/*/{what}", SECRET)

@@ -87,7 +87,7 @@ class TarWriter:
     def add(self, change: Change) -> None:
         """Write one change; sets its `taken`, `settled` and `stat`."""
         if change.kind in (Kind.WHITEOUT, Kind.OPAQUE):
-            self._header(tarfile.TarInfo(_marker_name(change)))
+            self._header(tarfile.TarInfo(_marker_name(change.kind, change.path)))
             return
         try:
             self._add_entry(change)
@@ -101,6 +101,24 @@ class TarWriter:
                 raise
             # Gone, or something else by now.
             change.taken = change.settled = False
+
+    def add_again(self, change: Change, path: str) -> None:
+        """Write a change that `add` has just written under a second path, without its content.
+
+        Folders are folders again; files and links become hard links to the first path, which
+        is in this layer. Devices and fifos are not repeated.
+        """
+        if change.kind in (Kind.WHITEOUT, Kind.OPAQUE):
+            self._header(tarfile.TarInfo(_marker_name(change.kind, path)))
+        elif change.kind is Kind.DIRECTORY:
+            info = _info(change)
+            info.name, info.type = path, tarfile.DIRTYPE
+            info.pax_headers = _pax(change)
+            self._header(info)
+        elif change.kind in (Kind.FILE, Kind.LINK):
+            info = _info(change)
+            info.name, info.type, info.linkname = path, tarfile.LNKTYPE, change.path
+            self._header(info)
 
     def finish(self) -> None:
         """Write the end of the archive."""
@@ -239,10 +257,10 @@ def _pax(change: Change) -> dict[str, str]:
     }
 
 
-def _marker_name(change: Change) -> str:
-    if change.kind is Kind.OPAQUE:
-        return change.path
-    parent, slash, name = change.path.rpartition("/")
+def _marker_name(kind: Kind, path: str) -> str:
+    if kind is Kind.OPAQUE:
+        return path
+    parent, slash, name = path.rpartition("/")
     return f"{parent}{slash}{overlay.WHITEOUT_PREFIX}{name}"
 
 

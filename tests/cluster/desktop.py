@@ -3,11 +3,13 @@
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, expect
 
 from tests.cluster.conftest import Demo, wait_for
 
+API = "/services/desktops/api/v1"
 COLOURS = """() => {
   const canvas = document.querySelector("#screen canvas");
   if (!canvas || canvas.width < 200) return null;
@@ -97,3 +99,18 @@ def save(
     link.or_(failed).first.wait_for(timeout=240_000)
     assert not failed.is_visible(), failed.inner_text()
     return link.get_attribute("href") or ""
+
+
+def post(page: Page, path: str, body: dict[str, Any]) -> APIResponse:
+    """Post to hub_service's API as the person's browser does, with the XSRF token of its pages."""
+    [token] = [
+        one["value"]
+        for one in page.context.cookies()
+        if one["name"] == "_xsrf" and one["path"] == "/services/desktops/"
+    ]
+    headers = {
+        "X-XSRFToken": token,
+        "Sec-Fetch-Mode": "cors",
+        "Sec-Fetch-Site": "same-origin",
+    }
+    return page.request.post(f"{API}{path}", data=body, headers=headers)

@@ -81,9 +81,15 @@ def test_a_desktop_is_set_up_saved_and_started_again(
     painted(page)
     again = cluster.pod_of(user, "gis-course")
     check_saved(cluster, again)
+    # A volume covers the home here; what was saved of the home is in it all the same.
+    wait_for("the wallpaper", lambda: shows_wallpaper(page), 30)
+    shoot(page, "started-for-use")
+    assert (
+        cluster.run(again, "sudo -n true 2>&1 && echo root || true").strip() != "root"
+    )
     stop(page, user, cluster, "gis-course")
 
-    # Once more as a customise session, where the saved home is seen too; then saved again.
+    # Once more as a customise session; then saved again.
     start(page, user, "GIS course", "customise")
     pod = cluster.pod_of(user)
     check_saved(cluster, pod)

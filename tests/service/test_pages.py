@@ -99,3 +99,11 @@ def test_every_sentence_is_translated(package: str) -> None:
     for english, french in known.items():
         places = re.findall(r"{\w+}", english)
         assert sorted(places) == sorted(re.findall(r"{\w+}", french)), english
+
+
+async def test_a_restart_logs_nobody_out(neighbours: World) -> None:
+    secrets = []
+    for _ in range(2):
+        async with neighbours.serving() as services:
+            secrets.append(services.cookie_secret)
+    assert secrets[0] == secrets[1]

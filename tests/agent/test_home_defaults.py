@@ -1,0 +1,84 @@
+"""Where a change of the home goes a second time."""
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from snapshot_agent.changes import Change, Kind
+from snapshot_agent.home_defaults import HomeDefaults
+from snapshot_agent.layer import TarWriter
+
+BELOW = {"defaults", "defaults/old", "defaults/folder"}
+
+
+def defaults(below: set[str] = BELOW) -> HomeDefaults:
+    return HomeDefaults("home/jovyan", "defaults", below.__contains__)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "place"),
+    [
+        ("home/jovyan", Kind.DIRECTORY, "defaults"),
+        ("home/jovyan/.config/x", Kind.FILE, "defaults/.config/x"),
+        ("home/jovyan/old", Kind.WHITEOUT, "defaults/old"),
+        ("home/jovyan/never", Kind.WHITEOUT, None),
+        (
+            "home/jovyan/folder/.wh..wh..opq",
+            Kind.OPAQUE,
+            "defaults/folder/.wh..wh..opq",
+        ),
+        ("home/jovyan/new/.wh..wh..opq", Kind.OPAQUE, None),
+        ("home/jovyana", Kind.FILE, None),
+        ("home", Kind.DIRECTORY, None),
+        ("etc/passwd", Kind.FILE, None),
+    ],
+)
+def test_places(path: str, kind: Kind, place: str | None) -> None:
+    assert defaults().place(Change(path, kind, path.rpartition("/")[2], -1)) == place
+
+
+def test_what_was_left_out_goes_nowhere() -> None:
+    change = Change("home/jovyan/key", Kind.FILE, "key", -1, taken=False)
+    assert defaults().place(change) is None
+
+
+def test_an_image_without_the_folder_is_left_alone() -> None:
+    change = Change("home/jovyan/x", Kind.FILE, "x", -1)
+    assert defaults(set()).place(change) is None
+
+
+def test_a_file_is_written_once_and_linked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    os.symlink("file", tmp_path / "link")
+    stream = io.BytesIO()
+    writer = TarWriter(
+        stream,
+        canaries=(),
+        denied=set(),
+        leave_out=lambda path, reason, size: None,
+        largest_file=1 << 30,
+        progress=lambda count: None,
+        live=False,
+    )
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for name, kind in [("file", Kind.FILE), ("link", Kind.LINK)]:
+            change = Change(f"home/jovyan/{name}", kind, name, folder)
+            change.stat = os.lstat(tmp_path / name)
+            writer.add(change)
+            writer.add_again(change, f"defaults/{name}")
+    finally:
+        os.close(folder)
+    writer.finish()
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as tar:
+        found = {one.name: (one.type, one.linkname) for one in tar.getmembers()}
+    assert found == {
+        "home/jovyan/file": (tarfile.REGTYPE, ""),
+        "defaults/file": (tarfile.LNKTYPE, "home/jovyan/file"),
+        "home/jovyan/link": (tarfile.SYMTYPE, "file"),
+        "defaults/link": (tarfile.LNKTYPE, "home/jovyan/link"),
+    }
