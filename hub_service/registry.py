@@ -29,7 +29,8 @@ class ImageStore:
     async def ping(self) -> None:
         """Raise Unavailable unless the registry answers."""
         with _translated():
-            await self._client.ping(attempts=1)
+            # Again at once: a connection that was kept may lead to a registry that has moved.
+            await self._client.ping(attempts=3)
 
     async def holds(self, owner: str, name: str, digest: str) -> bool:
         """Say whether the manifest of a version is there."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page
 
@@ -191,3 +192,12 @@ def _pods(cluster: Demo, component: str) -> list[Any]:
 def _registry_up(cluster: Demo) -> None:
     cluster.kubectl("scale", "deployment/registry", "--replicas=1")
     cluster.kubectl("rollout", "status", "deployment/registry", "--timeout=120s")
+
+    def answers() -> bool:
+        with cluster.registry() as registry:
+            try:
+                return registry.get("/v2/").is_success
+            except httpx.HTTPError:
+                return False
+
+    wait_for("the registry answers", answers, 60)
