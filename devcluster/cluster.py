@@ -132,7 +132,7 @@ class Cluster:
                 raise ForeignCluster(owner.checkout, owner.state, owner.since)
             sweep(Settings(Path(owner.state), self.settings.cache), self._cgroup)
             owner = None
-        if owner is None:
+        if owner is None or not self._cgroup.processes():
             self._record.write(self._me)
 
     def _end(self, *, take_over: bool) -> Settings:

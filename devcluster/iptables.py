@@ -1,4 +1,4 @@
-"""The packet rules: two chains of our own, and the removal of all that Kubernetes adds.
+"""The packet rules: three chains of our own, and the removal of all that Kubernetes adds.
 
 Pods are masqueraded by one chain here and not by the network plugin, which would make a chain a
 pod and leave it behind when it is killed.
@@ -9,12 +9,21 @@ from __future__ import annotations
 import re
 
 from devcluster.command import run
-from devcluster.settings import POD_NETWORK
+from devcluster.settings import NODE_NETWORK, POD_NETWORK, SERVICE_NETWORK
 
 OWN_CHAINS = re.compile(r"^(KUBE-|DEVCLUSTER-)")
 PROGRAMS = ("iptables", "ip6tables")
 
 _OURS = f"""\
+*mangle
+:DEVCLUSTER-PREROUTING - [0:0]
+-A DEVCLUSTER-PREROUTING -i lo -j RETURN
+-A DEVCLUSTER-PREROUTING -s {POD_NETWORK} -j RETURN
+-A DEVCLUSTER-PREROUTING -d {NODE_NETWORK} -j DROP
+-A DEVCLUSTER-PREROUTING -d {POD_NETWORK} -j DROP
+-A DEVCLUSTER-PREROUTING -d {SERVICE_NETWORK} -j DROP
+-I PREROUTING -j DEVCLUSTER-PREROUTING
+COMMIT
 *nat
 :DEVCLUSTER-POSTROUTING - [0:0]
 -A DEVCLUSTER-POSTROUTING -s {POD_NETWORK} ! -d {POD_NETWORK} -j MASQUERADE
@@ -24,8 +33,12 @@ COMMIT
 :DEVCLUSTER-FORWARD - [0:0]
 -A DEVCLUSTER-FORWARD -s {POD_NETWORK} -j ACCEPT
 -A DEVCLUSTER-FORWARD -d {POD_NETWORK} -j ACCEPT
--A FORWARD -j DEVCLUSTER-FORWARD
+-I FORWARD -j DEVCLUSTER-FORWARD
 COMMIT
+"""
+"""Nobody outside may reach a pod, a Service or the node's address by routing through this machine:
+the cluster's registry has no password. Pods go out, and are answered, under the machine's address,
+which is why the answers pass the first chain; the last one opens a firewall that forwards nothing.
 """
 
 

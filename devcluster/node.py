@@ -13,6 +13,7 @@ from devcluster.settings import (
     MAX_PODS,
     NODE_ADDRESS,
     NODE_NAME,
+    NODE_NETWORK,
     NODE_PORT_REGISTRY,
     POD_NETWORK,
     REGISTRY,
@@ -213,6 +214,8 @@ def proxy(settings: Settings) -> Component:
             f"--cluster-cidr={POD_NETWORK}",
             "--proxy-mode=iptables",
             "--iptables-localhost-nodeports=true",
+            # Not on the machine's other addresses: what runs here is for this machine only.
+            f"--nodeport-addresses=127.0.0.0/8,{NODE_NETWORK}",
             "--conntrack-max-per-core=0",
             "--conntrack-tcp-timeout-established=0s",
             "--conntrack-tcp-timeout-close-wait=0s",

@@ -46,8 +46,9 @@ class Process:
             record = json.loads(self._record.read_text())
         except (FileNotFoundError, ValueError):
             return None
-        pid = int(record["pid"])
-        return pid if start_time(pid) == record["start_time"] else None
+        pid, started = int(record["pid"]), start_time(int(record["pid"]))
+        # A program that ends at once leaves a record without a start time.
+        return pid if started is not None and started == record["start_time"] else None
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         """Start the program and record it; the caller has checked that it does not run."""

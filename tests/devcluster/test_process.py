@@ -51,6 +51,19 @@ def test_a_number_used_again_by_another_is_not_ours(
     process.stop(patience=0)  # must not end this very test
 
 
+def test_one_that_ended_before_its_record_is_gone(
+    process: Process, tmp_path: Path
+) -> None:
+    start(process, "exit 1")
+    record = tmp_path / "records" / "sleeper.json"
+    pid = json.loads(record.read_text())["pid"]
+    record.write_text(json.dumps({"pid": pid, "start_time": None}))
+    while start_time(pid) is not None:
+        time.sleep(0.01)
+
+    assert process.ended()
+
+
 def test_the_end_and_the_last_words_are_known(process: Process) -> None:
     start(process, "for i in 1 2 3 4; do echo line $i; done; echo broken >&2; exit 3")
     while not process.ended():
