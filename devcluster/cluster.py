@@ -216,9 +216,9 @@ class Cluster:
         run(self._kubectl(*arguments), text=json.dumps(document))
 
     def _await_node(self) -> None:
-        """Wait for the node, and look after the components meanwhile: one may end late."""
+        """Wait until pods may be made, and look after the components, as one may end late."""
         deadline = time.monotonic() + NODE_TIMEOUT
-        while not self._node_ready():
+        while not (self._node_ready() and self._pods_may_be_made()):
             for component in self.components():
                 process = self.process(component)
                 if process.ended():
@@ -235,6 +235,14 @@ class Cluster:
         ready = "--for=condition=Ready"
         return succeeds(
             self._kubectl("wait", ready, f"node/{NODE_NAME}", "--timeout=1s")
+        )
+
+    def _pods_may_be_made(self) -> bool:
+        """A namespace takes no pod before the controllers have made its service account."""
+        account = ["get", "serviceaccount/default", "--output=name"]
+        return all(
+            succeeds(self._kubectl(*account, f"--namespace={namespace}"))
+            for namespace in ("default", "kube-system")
         )
 
     def _kubectl(self, *arguments: str) -> list[str]:

@@ -122,9 +122,10 @@ def kubectl(settings: Settings, *arguments: str, text: str | None = None) -> str
         f"--kubeconfig={settings.kubeconfig}",
         *arguments,
     ]
-    return subprocess.run(
-        command, check=True, text=True, input=text, capture_output=True, timeout=120
-    ).stdout
+    done = subprocess.run(
+        command, text=True, input=text, capture_output=True, timeout=120
+    )
+    return succeed(done)
 
 
 def pids(devcluster: Devcluster) -> dict[str, int]:
