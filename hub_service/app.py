@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from jupyterhub.httpclient import JupyterHubHTTPClient
 from jupyterhub.services.auth import HubOAuth
 from sqlalchemy import Engine
 from tornado.httpserver import HTTPServer
@@ -159,6 +160,7 @@ class HubService(Application):
                 loop.cancel()
                 await asyncio.gather(loop, return_exceptions=True)
                 await cluster.close()
+                await JupyterHubHTTPClient.loop_instance().close()
                 engine.dispose()
 
     async def _told_to_end(self, loop: asyncio.Task[None]) -> None:

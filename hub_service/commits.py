@@ -290,7 +290,6 @@ _DETAILS = (
     "seconds",
     "changed_bytes",
     "entries",
-    "config_digest",
     "peak_memory",
 )
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import json
 import logging
 import os
-import resource
 import signal
-import sys
-import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +24,8 @@ from .containerd import Containerd
 from .exclusions import relative
 from .freeze import Freezer
 from .kube import Cluster, KubeCluster
+from .limits import raise_file_limit, share_memory
+from .logs import log_one_line_each, log_request
 from .metrics import Metrics
 from .registries import OpenUploads, Registries, RegistrySettings, parse_docker_config
 from .saves import Saves
@@ -38,9 +35,6 @@ log = logging.getLogger("snapshot_agent")
 
 # How often the agent looks for containers that it should have thawed and could not.
 _RECOVER_EVERY = 30.0
-
-# From glibc's malloc.h.
-_M_ARENA_MAX = -8
 
 
 class SnapshotAgent(Application):
@@ -334,56 +328,6 @@ class SnapshotAgent(Application):
             home_defaults=relative(self.home_defaults),
             author=self.author,
         )
-
-
-class OneLine(logging.Formatter):
-    """Every event as one line of JSON, its trace included."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        event = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname.lower(),
-            "room": record.name,
-            "event": record.getMessage(),
-        }
-        if record.exc_info:
-            event["trace"] = self.formatException(record.exc_info)
-        return json.dumps(event)
-
-
-def log_one_line_each() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Its lines hold URLs with whatever registries write into them.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-
-
-def log_request(handler: Any) -> None:
-    """Only what went wrong: progress is asked for every second."""
-    status = handler.get_status()
-    if status >= 500:
-        log.warning(
-            "answered status=%d %s %s",
-            status,
-            handler.request.method,
-            handler.request.path,
-        )
-
-
-def share_memory() -> None:
-    """Few heaps: by default every thread gets one, and what it has freed stays with it."""
-    with suppress(AttributeError):
-        # Not in every C library; musl has one heap anyway.
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
-
-
-def raise_file_limit() -> None:
-    """One descriptor is open for every directory on the way down."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def recover_for_ever(freezer: Freezer) -> None:

@@ -94,7 +94,7 @@ class FakeAgent:
             digest = await client.put_manifest(
                 where, tag(body["number"]), manifest, MANIFEST
             )
-        return _result(str(digest), where, str(Digest.of(config)))
+        return _result(str(digest), where)
 
 
 class AgentHandler(JsonHandler):
@@ -103,10 +103,10 @@ class AgentHandler(JsonHandler):
     fake: FakeAgent
 
     def prepare(self) -> None:
-        """Refuse who has none, or everybody when the test says so."""
+        """Refuse who has none or a wrong one, or everybody when the test says so."""
         token = self.request.headers.get("Authorization", "").removeprefix("Bearer ")
         self.fake.tokens.add(token)
-        if not token:
+        if token in ("", "wrong"):
             self.error(401, "forbidden")
         elif self.fake.refuse:
             self.error(*self.fake.refuse)
@@ -203,12 +203,11 @@ def _status(id: str) -> dict[str, Any]:
     }
 
 
-def _result(digest: str, where: str, config_digest: str) -> dict[str, Any]:
+def _result(digest: str, where: str) -> dict[str, Any]:
     base = {"name": "example.org/base:1", "digest": "sha256:" + "0" * 64}
     return {
         "digest": digest,
         "reference": f"localhost:30500/{where}@{digest}",
-        "config_digest": config_digest,
         "base": base,
         "origin": base,
         "size": 1000,

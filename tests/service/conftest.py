@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from jupyterhub.httpclient import JupyterHubHTTPClient
 from jupyterhub.services.auth import HubOAuth
 from kubernetes.aio import client as kubernetes
 from sqlalchemy import Engine
@@ -95,6 +96,7 @@ class World:
                 server.stop()
                 loop.cancel()
                 await asyncio.gather(loop, return_exceptions=True)
+                await JupyterHubHTTPClient.loop_instance().close()
                 await server.close_all_connections()
 
     async def _start(

@@ -4,38 +4,44 @@
 # source: snapshot_agent/_containerd_api/types/descriptor.proto
 # Protobuf Python Version: 7.35.0
 """Generated protocol buffer code."""
+
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
+
 _runtime_version.ValidateProtobufRuntimeVersion(
     _runtime_version.Domain.PUBLIC,
     7,
     35,
     0,
-    '',
-    'snapshot_agent/_containerd_api/types/descriptor.proto'
+    "",
+    "snapshot_agent/_containerd_api/types/descriptor.proto",
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-
-
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5snapshot_agent/_containerd_api/types/descriptor.proto\x12\x10\x63ontainerd.types\"\xb6\x01\n\nDescriptor\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\x12\x42\n\x0b\x61nnotations\x18\x05 \x03(\x0b\x32-.containerd.types.Descriptor.AnnotationsEntry\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x32Z0github.com/containerd/containerd/api/types;typesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
+    b'\n5snapshot_agent/_containerd_api/types/descriptor.proto\x12\x10\x63ontainerd.types"\xb6\x01\n\nDescriptor\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\x12\x42\n\x0b\x61nnotations\x18\x05 \x03(\x0b\x32-.containerd.types.Descriptor.AnnotationsEntry\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x32Z0github.com/containerd/containerd/api/types;typesb\x06proto3'
+)
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'snapshot_agent._containerd_api.types.descriptor_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(
+    DESCRIPTOR, "snapshot_agent._containerd_api.types.descriptor_pb2", _globals
+)
 if not _descriptor._USE_C_DESCRIPTORS:
-  _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z0github.com/containerd/containerd/api/types;types'
-  _globals['_DESCRIPTOR_ANNOTATIONSENTRY']._loaded_options = None
-  _globals['_DESCRIPTOR_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_DESCRIPTOR']._serialized_start=76
-  _globals['_DESCRIPTOR']._serialized_end=258
-  _globals['_DESCRIPTOR_ANNOTATIONSENTRY']._serialized_start=208
-  _globals['_DESCRIPTOR_ANNOTATIONSENTRY']._serialized_end=258
+    _globals["DESCRIPTOR"]._loaded_options = None
+    _globals["DESCRIPTOR"]._serialized_options = (
+        b"Z0github.com/containerd/containerd/api/types;types"
+    )
+    _globals["_DESCRIPTOR_ANNOTATIONSENTRY"]._loaded_options = None
+    _globals["_DESCRIPTOR_ANNOTATIONSENTRY"]._serialized_options = b"8\001"
+    _globals["_DESCRIPTOR"]._serialized_start = 76
+    _globals["_DESCRIPTOR"]._serialized_end = 258
+    _globals["_DESCRIPTOR_ANNOTATIONSENTRY"]._serialized_start = 208
+    _globals["_DESCRIPTOR_ANNOTATIONSENTRY"]._serialized_end = 258
 # @@protoc_insertion_point(module_scope)

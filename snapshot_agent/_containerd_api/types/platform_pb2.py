@@ -4,34 +4,40 @@
 # source: snapshot_agent/_containerd_api/types/platform.proto
 # Protobuf Python Version: 7.35.0
 """Generated protocol buffer code."""
+
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
+
 _runtime_version.ValidateProtobufRuntimeVersion(
     _runtime_version.Domain.PUBLIC,
     7,
     35,
     0,
-    '',
-    'snapshot_agent/_containerd_api/types/platform.proto'
+    "",
+    "snapshot_agent/_containerd_api/types/platform.proto",
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-
-
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3snapshot_agent/_containerd_api/types/platform.proto\x12\x10\x63ontainerd.types\"f\n\x08Platform\x12\n\n\x02os\x18\x01 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x02 \x01(\t\x12\x0f\n\x07variant\x18\x03 \x01(\t\x12\x12\n\nos_version\x18\x04 \x01(\t\x12\x13\n\x0bos_features\x18\x05 \x03(\tB2Z0github.com/containerd/containerd/api/types;typesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
+    b'\n3snapshot_agent/_containerd_api/types/platform.proto\x12\x10\x63ontainerd.types"f\n\x08Platform\x12\n\n\x02os\x18\x01 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x02 \x01(\t\x12\x0f\n\x07variant\x18\x03 \x01(\t\x12\x12\n\nos_version\x18\x04 \x01(\t\x12\x13\n\x0bos_features\x18\x05 \x03(\tB2Z0github.com/containerd/containerd/api/types;typesb\x06proto3'
+)
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'snapshot_agent._containerd_api.types.platform_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(
+    DESCRIPTOR, "snapshot_agent._containerd_api.types.platform_pb2", _globals
+)
 if not _descriptor._USE_C_DESCRIPTORS:
-  _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z0github.com/containerd/containerd/api/types;types'
-  _globals['_PLATFORM']._serialized_start=73
-  _globals['_PLATFORM']._serialized_end=175
+    _globals["DESCRIPTOR"]._loaded_options = None
+    _globals["DESCRIPTOR"]._serialized_options = (
+        b"Z0github.com/containerd/containerd/api/types;types"
+    )
+    _globals["_PLATFORM"]._serialized_start = 73
+    _globals["_PLATFORM"]._serialized_end = 175
 # @@protoc_insertion_point(module_scope)

@@ -4,18 +4,20 @@
 # source: snapshot_agent/_containerd_api/services/containers/v1/containers.proto
 # Protobuf Python Version: 7.35.0
 """Generated protocol buffer code."""
+
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
+
 _runtime_version.ValidateProtobufRuntimeVersion(
     _runtime_version.Domain.PUBLIC,
     7,
     35,
     0,
-    '',
-    'snapshot_agent/_containerd_api/services/containers/v1/containers.proto'
+    "",
+    "snapshot_agent/_containerd_api/services/containers/v1/containers.proto",
 )
 # @@protoc_insertion_point(imports)
 
@@ -27,47 +29,54 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
-
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nFsnapshot_agent/_containerd_api/services/containers/v1/containers.proto\x12!containerd.services.containers.v1\x1a\x19google/protobuf/any.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x05\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12H\n\x06labels\x18\x02 \x03(\x0b\x32\x38.containerd.services.containers.v1.Container.LabelsEntry\x12\r\n\x05image\x18\x03 \x01(\t\x12\x45\n\x07runtime\x18\x04 \x01(\x0b\x32\x34.containerd.services.containers.v1.Container.Runtime\x12\"\n\x04spec\x18\x05 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x13\n\x0bsnapshotter\x18\x06 \x01(\t\x12\x14\n\x0csnapshot_key\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12P\n\nextensions\x18\n \x03(\x0b\x32<.containerd.services.containers.v1.Container.ExtensionsEntry\x12\x0f\n\x07sandbox\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a>\n\x07Runtime\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07options\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x1aG\n\x0f\x45xtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"!\n\x13GetContainerRequest\x12\n\n\x02id\x18\x01 \x01(\t\"W\n\x14GetContainerResponse\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container\"(\n\x15ListContainersRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"Z\n\x16ListContainersResponse\x12@\n\ncontainers\x18\x01 \x03(\x0b\x32,.containerd.services.containers.v1.Container\"Y\n\x16\x43reateContainerRequest\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container\"Z\n\x17\x43reateContainerResponse\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container\"\x8a\x01\n\x16UpdateContainerRequest\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Z\n\x17UpdateContainerResponse\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container\"$\n\x16\x44\x65leteContainerRequest\x12\n\n\x02id\x18\x01 \x01(\t\"W\n\x14ListContainerMessage\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container2\xe4\x05\n\nContainers\x12v\n\x03Get\x12\x36.containerd.services.containers.v1.GetContainerRequest\x1a\x37.containerd.services.containers.v1.GetContainerResponse\x12{\n\x04List\x12\x38.containerd.services.containers.v1.ListContainersRequest\x1a\x39.containerd.services.containers.v1.ListContainersResponse\x12\x81\x01\n\nListStream\x12\x38.containerd.services.containers.v1.ListContainersRequest\x1a\x37.containerd.services.containers.v1.ListContainerMessage0\x01\x12\x7f\n\x06\x43reate\x12\x39.containerd.services.containers.v1.CreateContainerRequest\x1a:.containerd.services.containers.v1.CreateContainerResponse\x12\x7f\n\x06Update\x12\x39.containerd.services.containers.v1.UpdateContainerRequest\x1a:.containerd.services.containers.v1.UpdateContainerResponse\x12[\n\x06\x44\x65lete\x12\x39.containerd.services.containers.v1.DeleteContainerRequest\x1a\x16.google.protobuf.EmptyBHZFgithub.com/containerd/containerd/api/services/containers/v1;containersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
+    b'\nFsnapshot_agent/_containerd_api/services/containers/v1/containers.proto\x12!containerd.services.containers.v1\x1a\x19google/protobuf/any.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\x81\x05\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12H\n\x06labels\x18\x02 \x03(\x0b\x32\x38.containerd.services.containers.v1.Container.LabelsEntry\x12\r\n\x05image\x18\x03 \x01(\t\x12\x45\n\x07runtime\x18\x04 \x01(\x0b\x32\x34.containerd.services.containers.v1.Container.Runtime\x12"\n\x04spec\x18\x05 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x13\n\x0bsnapshotter\x18\x06 \x01(\t\x12\x14\n\x0csnapshot_key\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12P\n\nextensions\x18\n \x03(\x0b\x32<.containerd.services.containers.v1.Container.ExtensionsEntry\x12\x0f\n\x07sandbox\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a>\n\x07Runtime\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07options\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x1aG\n\x0f\x45xtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01"!\n\x13GetContainerRequest\x12\n\n\x02id\x18\x01 \x01(\t"W\n\x14GetContainerResponse\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container"(\n\x15ListContainersRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t"Z\n\x16ListContainersResponse\x12@\n\ncontainers\x18\x01 \x03(\x0b\x32,.containerd.services.containers.v1.Container"Y\n\x16\x43reateContainerRequest\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container"Z\n\x17\x43reateContainerResponse\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container"\x8a\x01\n\x16UpdateContainerRequest\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask"Z\n\x17UpdateContainerResponse\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container"$\n\x16\x44\x65leteContainerRequest\x12\n\n\x02id\x18\x01 \x01(\t"W\n\x14ListContainerMessage\x12?\n\tcontainer\x18\x01 \x01(\x0b\x32,.containerd.services.containers.v1.Container2\xe4\x05\n\nContainers\x12v\n\x03Get\x12\x36.containerd.services.containers.v1.GetContainerRequest\x1a\x37.containerd.services.containers.v1.GetContainerResponse\x12{\n\x04List\x12\x38.containerd.services.containers.v1.ListContainersRequest\x1a\x39.containerd.services.containers.v1.ListContainersResponse\x12\x81\x01\n\nListStream\x12\x38.containerd.services.containers.v1.ListContainersRequest\x1a\x37.containerd.services.containers.v1.ListContainerMessage0\x01\x12\x7f\n\x06\x43reate\x12\x39.containerd.services.containers.v1.CreateContainerRequest\x1a:.containerd.services.containers.v1.CreateContainerResponse\x12\x7f\n\x06Update\x12\x39.containerd.services.containers.v1.UpdateContainerRequest\x1a:.containerd.services.containers.v1.UpdateContainerResponse\x12[\n\x06\x44\x65lete\x12\x39.containerd.services.containers.v1.DeleteContainerRequest\x1a\x16.google.protobuf.EmptyBHZFgithub.com/containerd/containerd/api/services/containers/v1;containersb\x06proto3'
+)
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'snapshot_agent._containerd_api.services.containers.v1.containers_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(
+    DESCRIPTOR,
+    "snapshot_agent._containerd_api.services.containers.v1.containers_pb2",
+    _globals,
+)
 if not _descriptor._USE_C_DESCRIPTORS:
-  _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'ZFgithub.com/containerd/containerd/api/services/containers/v1;containers'
-  _globals['_CONTAINER_LABELSENTRY']._loaded_options = None
-  _globals['_CONTAINER_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_CONTAINER_EXTENSIONSENTRY']._loaded_options = None
-  _globals['_CONTAINER_EXTENSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_CONTAINER']._serialized_start=233
-  _globals['_CONTAINER']._serialized_end=874
-  _globals['_CONTAINER_LABELSENTRY']._serialized_start=692
-  _globals['_CONTAINER_LABELSENTRY']._serialized_end=737
-  _globals['_CONTAINER_RUNTIME']._serialized_start=739
-  _globals['_CONTAINER_RUNTIME']._serialized_end=801
-  _globals['_CONTAINER_EXTENSIONSENTRY']._serialized_start=803
-  _globals['_CONTAINER_EXTENSIONSENTRY']._serialized_end=874
-  _globals['_GETCONTAINERREQUEST']._serialized_start=876
-  _globals['_GETCONTAINERREQUEST']._serialized_end=909
-  _globals['_GETCONTAINERRESPONSE']._serialized_start=911
-  _globals['_GETCONTAINERRESPONSE']._serialized_end=998
-  _globals['_LISTCONTAINERSREQUEST']._serialized_start=1000
-  _globals['_LISTCONTAINERSREQUEST']._serialized_end=1040
-  _globals['_LISTCONTAINERSRESPONSE']._serialized_start=1042
-  _globals['_LISTCONTAINERSRESPONSE']._serialized_end=1132
-  _globals['_CREATECONTAINERREQUEST']._serialized_start=1134
-  _globals['_CREATECONTAINERREQUEST']._serialized_end=1223
-  _globals['_CREATECONTAINERRESPONSE']._serialized_start=1225
-  _globals['_CREATECONTAINERRESPONSE']._serialized_end=1315
-  _globals['_UPDATECONTAINERREQUEST']._serialized_start=1318
-  _globals['_UPDATECONTAINERREQUEST']._serialized_end=1456
-  _globals['_UPDATECONTAINERRESPONSE']._serialized_start=1458
-  _globals['_UPDATECONTAINERRESPONSE']._serialized_end=1548
-  _globals['_DELETECONTAINERREQUEST']._serialized_start=1550
-  _globals['_DELETECONTAINERREQUEST']._serialized_end=1586
-  _globals['_LISTCONTAINERMESSAGE']._serialized_start=1588
-  _globals['_LISTCONTAINERMESSAGE']._serialized_end=1675
-  _globals['_CONTAINERS']._serialized_start=1678
-  _globals['_CONTAINERS']._serialized_end=2418
+    _globals["DESCRIPTOR"]._loaded_options = None
+    _globals["DESCRIPTOR"]._serialized_options = (
+        b"ZFgithub.com/containerd/containerd/api/services/containers/v1;containers"
+    )
+    _globals["_CONTAINER_LABELSENTRY"]._loaded_options = None
+    _globals["_CONTAINER_LABELSENTRY"]._serialized_options = b"8\001"
+    _globals["_CONTAINER_EXTENSIONSENTRY"]._loaded_options = None
+    _globals["_CONTAINER_EXTENSIONSENTRY"]._serialized_options = b"8\001"
+    _globals["_CONTAINER"]._serialized_start = 233
+    _globals["_CONTAINER"]._serialized_end = 874
+    _globals["_CONTAINER_LABELSENTRY"]._serialized_start = 692
+    _globals["_CONTAINER_LABELSENTRY"]._serialized_end = 737
+    _globals["_CONTAINER_RUNTIME"]._serialized_start = 739
+    _globals["_CONTAINER_RUNTIME"]._serialized_end = 801
+    _globals["_CONTAINER_EXTENSIONSENTRY"]._serialized_start = 803
+    _globals["_CONTAINER_EXTENSIONSENTRY"]._serialized_end = 874
+    _globals["_GETCONTAINERREQUEST"]._serialized_start = 876
+    _globals["_GETCONTAINERREQUEST"]._serialized_end = 909
+    _globals["_GETCONTAINERRESPONSE"]._serialized_start = 911
+    _globals["_GETCONTAINERRESPONSE"]._serialized_end = 998
+    _globals["_LISTCONTAINERSREQUEST"]._serialized_start = 1000
+    _globals["_LISTCONTAINERSREQUEST"]._serialized_end = 1040
+    _globals["_LISTCONTAINERSRESPONSE"]._serialized_start = 1042
+    _globals["_LISTCONTAINERSRESPONSE"]._serialized_end = 1132
+    _globals["_CREATECONTAINERREQUEST"]._serialized_start = 1134
+    _globals["_CREATECONTAINERREQUEST"]._serialized_end = 1223
+    _globals["_CREATECONTAINERRESPONSE"]._serialized_start = 1225
+    _globals["_CREATECONTAINERRESPONSE"]._serialized_end = 1315
+    _globals["_UPDATECONTAINERREQUEST"]._serialized_start = 1318
+    _globals["_UPDATECONTAINERREQUEST"]._serialized_end = 1456
+    _globals["_UPDATECONTAINERRESPONSE"]._serialized_start = 1458
+    _globals["_UPDATECONTAINERRESPONSE"]._serialized_end = 1548
+    _globals["_DELETECONTAINERREQUEST"]._serialized_start = 1550
+    _globals["_DELETECONTAINERREQUEST"]._serialized_end = 1586
+    _globals["_LISTCONTAINERMESSAGE"]._serialized_start = 1588
+    _globals["_LISTCONTAINERMESSAGE"]._serialized_end = 1675
+    _globals["_CONTAINERS"]._serialized_start = 1678
+    _globals["_CONTAINERS"]._serialized_end = 2418
 # @@protoc_insertion_point(module_scope)

@@ -4,18 +4,20 @@
 # source: snapshot_agent/_containerd_api/services/content/v1/content.proto
 # Protobuf Python Version: 7.35.0
 """Generated protocol buffer code."""
+
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
+
 _runtime_version.ValidateProtobufRuntimeVersion(
     _runtime_version.Domain.PUBLIC,
     7,
     35,
     0,
-    '',
-    'snapshot_agent/_containerd_api/services/content/v1/content.proto'
+    "",
+    "snapshot_agent/_containerd_api/services/content/v1/content.proto",
 )
 # @@protoc_insertion_point(imports)
 
@@ -26,61 +28,68 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
-
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n@snapshot_agent/_containerd_api/services/content/v1/content.proto\x12\x1e\x63ontainerd.services.content.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x01\n\x04Info\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\x06labels\x18\x05 \x03(\x0b\x32\x30.containerd.services.content.v1.Info.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1d\n\x0bInfoRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"B\n\x0cInfoResponse\x12\x32\n\x04info\x18\x01 \x01(\x0b\x32$.containerd.services.content.v1.Info\"t\n\rUpdateRequest\x12\x32\n\x04info\x18\x01 \x01(\x0b\x32$.containerd.services.content.v1.Info\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"D\n\x0eUpdateResponse\x12\x32\n\x04info\x18\x01 \x01(\x0b\x32$.containerd.services.content.v1.Info\"%\n\x12ListContentRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"I\n\x13ListContentResponse\x12\x32\n\x04info\x18\x01 \x03(\x0b\x32$.containerd.services.content.v1.Info\"&\n\x14\x44\x65leteContentRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"B\n\x12ReadContentRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0c\n\x04size\x18\x03 \x01(\x03\"3\n\x13ReadContentResponse\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xa6\x01\n\x06Status\x12.\n\nstarted_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x06 \x01(\t\"\x1c\n\rStatusRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\"H\n\x0eStatusResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.containerd.services.content.v1.Status\"&\n\x13ListStatusesRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"P\n\x14ListStatusesResponse\x12\x38\n\x08statuses\x18\x01 \x03(\x0b\x32&.containerd.services.content.v1.Status\"\x9e\x02\n\x13WriteContentRequest\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32+.containerd.services.content.v1.WriteAction\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x04 \x01(\t\x12\x0e\n\x06offset\x18\x05 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\x12O\n\x06labels\x18\x07 \x03(\x0b\x32?.containerd.services.content.v1.WriteContentRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe2\x01\n\x14WriteContentResponse\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32+.containerd.services.content.v1.WriteAction\x12.\n\nstarted_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\"\x1b\n\x0c\x41\x62ortRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t*.\n\x0bWriteAction\x12\x08\n\x04STAT\x10\x00\x12\t\n\x05WRITE\x10\x01\x12\n\n\x06\x43OMMIT\x10\x02\x32\xbe\x07\n\x07\x43ontent\x12\x61\n\x04Info\x12+.containerd.services.content.v1.InfoRequest\x1a,.containerd.services.content.v1.InfoResponse\x12g\n\x06Update\x12-.containerd.services.content.v1.UpdateRequest\x1a..containerd.services.content.v1.UpdateResponse\x12q\n\x04List\x12\x32.containerd.services.content.v1.ListContentRequest\x1a\x33.containerd.services.content.v1.ListContentResponse0\x01\x12V\n\x06\x44\x65lete\x12\x34.containerd.services.content.v1.DeleteContentRequest\x1a\x16.google.protobuf.Empty\x12q\n\x04Read\x12\x32.containerd.services.content.v1.ReadContentRequest\x1a\x33.containerd.services.content.v1.ReadContentResponse0\x01\x12g\n\x06Status\x12-.containerd.services.content.v1.StatusRequest\x1a..containerd.services.content.v1.StatusResponse\x12y\n\x0cListStatuses\x12\x33.containerd.services.content.v1.ListStatusesRequest\x1a\x34.containerd.services.content.v1.ListStatusesResponse\x12v\n\x05Write\x12\x33.containerd.services.content.v1.WriteContentRequest\x1a\x34.containerd.services.content.v1.WriteContentResponse(\x01\x30\x01\x12M\n\x05\x41\x62ort\x12,.containerd.services.content.v1.AbortRequest\x1a\x16.google.protobuf.EmptyBBZ@github.com/containerd/containerd/api/services/content/v1;contentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
+    b'\n@snapshot_agent/_containerd_api/services/content/v1/content.proto\x12\x1e\x63ontainerd.services.content.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xf5\x01\n\x04Info\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\x06labels\x18\x05 \x03(\x0b\x32\x30.containerd.services.content.v1.Info.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01"\x1d\n\x0bInfoRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t"B\n\x0cInfoResponse\x12\x32\n\x04info\x18\x01 \x01(\x0b\x32$.containerd.services.content.v1.Info"t\n\rUpdateRequest\x12\x32\n\x04info\x18\x01 \x01(\x0b\x32$.containerd.services.content.v1.Info\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask"D\n\x0eUpdateResponse\x12\x32\n\x04info\x18\x01 \x01(\x0b\x32$.containerd.services.content.v1.Info"%\n\x12ListContentRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t"I\n\x13ListContentResponse\x12\x32\n\x04info\x18\x01 \x03(\x0b\x32$.containerd.services.content.v1.Info"&\n\x14\x44\x65leteContentRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t"B\n\x12ReadContentRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0c\n\x04size\x18\x03 \x01(\x03"3\n\x13ReadContentResponse\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c"\xa6\x01\n\x06Status\x12.\n\nstarted_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x06 \x01(\t"\x1c\n\rStatusRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t"H\n\x0eStatusResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.containerd.services.content.v1.Status"&\n\x13ListStatusesRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t"P\n\x14ListStatusesResponse\x12\x38\n\x08statuses\x18\x01 \x03(\x0b\x32&.containerd.services.content.v1.Status"\x9e\x02\n\x13WriteContentRequest\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32+.containerd.services.content.v1.WriteAction\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x04 \x01(\t\x12\x0e\n\x06offset\x18\x05 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\x12O\n\x06labels\x18\x07 \x03(\x0b\x32?.containerd.services.content.v1.WriteContentRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01"\xe2\x01\n\x14WriteContentResponse\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32+.containerd.services.content.v1.WriteAction\x12.\n\nstarted_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t"\x1b\n\x0c\x41\x62ortRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t*.\n\x0bWriteAction\x12\x08\n\x04STAT\x10\x00\x12\t\n\x05WRITE\x10\x01\x12\n\n\x06\x43OMMIT\x10\x02\x32\xbe\x07\n\x07\x43ontent\x12\x61\n\x04Info\x12+.containerd.services.content.v1.InfoRequest\x1a,.containerd.services.content.v1.InfoResponse\x12g\n\x06Update\x12-.containerd.services.content.v1.UpdateRequest\x1a..containerd.services.content.v1.UpdateResponse\x12q\n\x04List\x12\x32.containerd.services.content.v1.ListContentRequest\x1a\x33.containerd.services.content.v1.ListContentResponse0\x01\x12V\n\x06\x44\x65lete\x12\x34.containerd.services.content.v1.DeleteContentRequest\x1a\x16.google.protobuf.Empty\x12q\n\x04Read\x12\x32.containerd.services.content.v1.ReadContentRequest\x1a\x33.containerd.services.content.v1.ReadContentResponse0\x01\x12g\n\x06Status\x12-.containerd.services.content.v1.StatusRequest\x1a..containerd.services.content.v1.StatusResponse\x12y\n\x0cListStatuses\x12\x33.containerd.services.content.v1.ListStatusesRequest\x1a\x34.containerd.services.content.v1.ListStatusesResponse\x12v\n\x05Write\x12\x33.containerd.services.content.v1.WriteContentRequest\x1a\x34.containerd.services.content.v1.WriteContentResponse(\x01\x30\x01\x12M\n\x05\x41\x62ort\x12,.containerd.services.content.v1.AbortRequest\x1a\x16.google.protobuf.EmptyBBZ@github.com/containerd/containerd/api/services/content/v1;contentb\x06proto3'
+)
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'snapshot_agent._containerd_api.services.content.v1.content_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(
+    DESCRIPTOR,
+    "snapshot_agent._containerd_api.services.content.v1.content_pb2",
+    _globals,
+)
 if not _descriptor._USE_C_DESCRIPTORS:
-  _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'Z@github.com/containerd/containerd/api/services/content/v1;content'
-  _globals['_INFO_LABELSENTRY']._loaded_options = None
-  _globals['_INFO_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_WRITECONTENTREQUEST_LABELSENTRY']._loaded_options = None
-  _globals['_WRITECONTENTREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_WRITEACTION']._serialized_start=1948
-  _globals['_WRITEACTION']._serialized_end=1994
-  _globals['_INFO']._serialized_start=197
-  _globals['_INFO']._serialized_end=442
-  _globals['_INFO_LABELSENTRY']._serialized_start=397
-  _globals['_INFO_LABELSENTRY']._serialized_end=442
-  _globals['_INFOREQUEST']._serialized_start=444
-  _globals['_INFOREQUEST']._serialized_end=473
-  _globals['_INFORESPONSE']._serialized_start=475
-  _globals['_INFORESPONSE']._serialized_end=541
-  _globals['_UPDATEREQUEST']._serialized_start=543
-  _globals['_UPDATEREQUEST']._serialized_end=659
-  _globals['_UPDATERESPONSE']._serialized_start=661
-  _globals['_UPDATERESPONSE']._serialized_end=729
-  _globals['_LISTCONTENTREQUEST']._serialized_start=731
-  _globals['_LISTCONTENTREQUEST']._serialized_end=768
-  _globals['_LISTCONTENTRESPONSE']._serialized_start=770
-  _globals['_LISTCONTENTRESPONSE']._serialized_end=843
-  _globals['_DELETECONTENTREQUEST']._serialized_start=845
-  _globals['_DELETECONTENTREQUEST']._serialized_end=883
-  _globals['_READCONTENTREQUEST']._serialized_start=885
-  _globals['_READCONTENTREQUEST']._serialized_end=951
-  _globals['_READCONTENTRESPONSE']._serialized_start=953
-  _globals['_READCONTENTRESPONSE']._serialized_end=1004
-  _globals['_STATUS']._serialized_start=1007
-  _globals['_STATUS']._serialized_end=1173
-  _globals['_STATUSREQUEST']._serialized_start=1175
-  _globals['_STATUSREQUEST']._serialized_end=1203
-  _globals['_STATUSRESPONSE']._serialized_start=1205
-  _globals['_STATUSRESPONSE']._serialized_end=1277
-  _globals['_LISTSTATUSESREQUEST']._serialized_start=1279
-  _globals['_LISTSTATUSESREQUEST']._serialized_end=1317
-  _globals['_LISTSTATUSESRESPONSE']._serialized_start=1319
-  _globals['_LISTSTATUSESRESPONSE']._serialized_end=1399
-  _globals['_WRITECONTENTREQUEST']._serialized_start=1402
-  _globals['_WRITECONTENTREQUEST']._serialized_end=1688
-  _globals['_WRITECONTENTREQUEST_LABELSENTRY']._serialized_start=397
-  _globals['_WRITECONTENTREQUEST_LABELSENTRY']._serialized_end=442
-  _globals['_WRITECONTENTRESPONSE']._serialized_start=1691
-  _globals['_WRITECONTENTRESPONSE']._serialized_end=1917
-  _globals['_ABORTREQUEST']._serialized_start=1919
-  _globals['_ABORTREQUEST']._serialized_end=1946
-  _globals['_CONTENT']._serialized_start=1997
-  _globals['_CONTENT']._serialized_end=2955
+    _globals["DESCRIPTOR"]._loaded_options = None
+    _globals["DESCRIPTOR"]._serialized_options = (
+        b"Z@github.com/containerd/containerd/api/services/content/v1;content"
+    )
+    _globals["_INFO_LABELSENTRY"]._loaded_options = None
+    _globals["_INFO_LABELSENTRY"]._serialized_options = b"8\001"
+    _globals["_WRITECONTENTREQUEST_LABELSENTRY"]._loaded_options = None
+    _globals["_WRITECONTENTREQUEST_LABELSENTRY"]._serialized_options = b"8\001"
+    _globals["_WRITEACTION"]._serialized_start = 1948
+    _globals["_WRITEACTION"]._serialized_end = 1994
+    _globals["_INFO"]._serialized_start = 197
+    _globals["_INFO"]._serialized_end = 442
+    _globals["_INFO_LABELSENTRY"]._serialized_start = 397
+    _globals["_INFO_LABELSENTRY"]._serialized_end = 442
+    _globals["_INFOREQUEST"]._serialized_start = 444
+    _globals["_INFOREQUEST"]._serialized_end = 473
+    _globals["_INFORESPONSE"]._serialized_start = 475
+    _globals["_INFORESPONSE"]._serialized_end = 541
+    _globals["_UPDATEREQUEST"]._serialized_start = 543
+    _globals["_UPDATEREQUEST"]._serialized_end = 659
+    _globals["_UPDATERESPONSE"]._serialized_start = 661
+    _globals["_UPDATERESPONSE"]._serialized_end = 729
+    _globals["_LISTCONTENTREQUEST"]._serialized_start = 731
+    _globals["_LISTCONTENTREQUEST"]._serialized_end = 768
+    _globals["_LISTCONTENTRESPONSE"]._serialized_start = 770
+    _globals["_LISTCONTENTRESPONSE"]._serialized_end = 843
+    _globals["_DELETECONTENTREQUEST"]._serialized_start = 845
+    _globals["_DELETECONTENTREQUEST"]._serialized_end = 883
+    _globals["_READCONTENTREQUEST"]._serialized_start = 885
+    _globals["_READCONTENTREQUEST"]._serialized_end = 951
+    _globals["_READCONTENTRESPONSE"]._serialized_start = 953
+    _globals["_READCONTENTRESPONSE"]._serialized_end = 1004
+    _globals["_STATUS"]._serialized_start = 1007
+    _globals["_STATUS"]._serialized_end = 1173
+    _globals["_STATUSREQUEST"]._serialized_start = 1175
+    _globals["_STATUSREQUEST"]._serialized_end = 1203
+    _globals["_STATUSRESPONSE"]._serialized_start = 1205
+    _globals["_STATUSRESPONSE"]._serialized_end = 1277
+    _globals["_LISTSTATUSESREQUEST"]._serialized_start = 1279
+    _globals["_LISTSTATUSESREQUEST"]._serialized_end = 1317
+    _globals["_LISTSTATUSESRESPONSE"]._serialized_start = 1319
+    _globals["_LISTSTATUSESRESPONSE"]._serialized_end = 1399
+    _globals["_WRITECONTENTREQUEST"]._serialized_start = 1402
+    _globals["_WRITECONTENTREQUEST"]._serialized_end = 1688
+    _globals["_WRITECONTENTREQUEST_LABELSENTRY"]._serialized_start = 397
+    _globals["_WRITECONTENTREQUEST_LABELSENTRY"]._serialized_end = 442
+    _globals["_WRITECONTENTRESPONSE"]._serialized_start = 1691
+    _globals["_WRITECONTENTRESPONSE"]._serialized_end = 1917
+    _globals["_ABORTREQUEST"]._serialized_start = 1919
+    _globals["_ABORTREQUEST"]._serialized_end = 1946
+    _globals["_CONTENT"]._serialized_start = 1997
+    _globals["_CONTENT"]._serialized_end = 2955
 # @@protoc_insertion_point(module_scope)
