@@ -70,11 +70,13 @@ def desktop(cluster: Demo, visit: Visit) -> Iterator[Desktop]:
     cluster.kubectl("delete", "pod", desktop.pod, "--wait=false", check=False)
 
 
-def test_the_agent_is_killed_while_it_reads(desktop: Desktop) -> None:
-    reply = desktop.save("Killed agent")
+@pytest.mark.parametrize("step", ["read", "push"])
+def test_the_agent_is_killed(desktop: Desktop, step: str) -> None:
+    """The save begins anew with the agent that comes after it."""
+    reply = desktop.save(f"Killed agent, {step}")
     assert reply.status == 202, reply.text()
     id = reply.json()["id"]
-    wait_for("a running save", lambda: desktop.job(id)["state"] == "running", 30)
+    desktop.in_step(id, step)
     desktop.cluster.restart("daemonset", "snapshot-agent")
     job = desktop.end_of(id)
     assert job["state"] == "succeeded", job
@@ -137,10 +139,13 @@ def test_a_save_is_cancelled(desktop: Desktop) -> None:
     desktop.works()
 
 
-def test_a_base_whose_blobs_are_not_on_the_node(desktop: Desktop) -> None:
-    """The node keeps unpacked layers only, as kubelets on EKS, GKE and kind are set up."""
-    job = desktop.end_of(desktop.save("No blobs").json()["id"])
-    assert job["state"] == "succeeded"
+def test_somebody_elses_desktop_is_not_saved(desktop: Desktop, visit: Visit) -> None:
+    page = visit(f"stranger-{uuid.uuid4().hex[:6]}")
+    server = {"server": {"user": desktop.user}}
+    for path, more in (("/commits", {"image": "Not mine"}), ("/commits/preview", {})):
+        reply = post(page, path, server | more)
+        assert reply.status == 403, reply.text()
+    desktop.works()
 
 
 def test_the_desktop_goes_on_while_it_is_saved(desktop: Desktop) -> None:
@@ -166,7 +171,7 @@ def test_the_desktop_goes_on_while_it_is_saved(desktop: Desktop) -> None:
 def test_the_desktop_is_killed_during_its_save(desktop: Desktop) -> None:
     """The last of this file: it ends the desktop."""
     id = desktop.save("Killed desktop").json()["id"]
-    wait_for("a running save", lambda: desktop.job(id)["state"] != "queued", 30)
+    desktop.in_step(id, "read")
     desktop.cluster.kubectl("delete", "pod", desktop.pod, "--force", "--grace-period=0")
     job = desktop.end_of(id)
     # What was read whole is saved; otherwise the end says that the desktop stopped.

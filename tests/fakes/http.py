@@ -26,7 +26,7 @@ class JsonHandler(RequestHandler):
         """Answer with JSON."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(body) if body is not None else b"")
+        self.finish(json.dumps(body) if body is not None else None)
 
 
 @asynccontextmanager
