@@ -108,7 +108,7 @@ async def hub(
 async def test_a_person_and_their_groups(hub: Hub) -> None:
     person = await hub.client.person(NAME)
     assert person is not None
-    assert (person.name, person.groups) == (NAME, {"course"})
+    assert (person.name, person.groups) == (NAME, frozenset({"course"}))
     assert await hub.client.person("nobody") is None
 
 

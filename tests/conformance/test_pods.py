@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes.aio import client, config
@@ -121,7 +122,7 @@ async def fake_place(stack: AsyncExitStack) -> Place:
 
     def add_agent() -> str:
         fake.add_agent("10.0.0.8")
-        return fake.pods[-1]["metadata"]["uid"]
+        return str(fake.pods[-1]["metadata"]["uid"])
 
     return Place(cluster, "n1", fake.add_session, add_agent, fake.remove, "10.0.0.8")
 
@@ -137,8 +138,8 @@ async def real_place(stack: AsyncExitStack) -> Place:
     except AssertionError as error:
         pytest.skip(f"the cluster does not answer: make test brings it up ({error})")
     stack.callback(namespace.delete)
-    made = await config.new_client_from_config(str(settings.kubeconfig))
-    api = client.CoreV1Api(made)
+    connect: Any = config.new_client_from_config
+    api = client.CoreV1Api(await connect(str(settings.kubeconfig)))
     cluster = Cluster(api, namespace=namespace.name, container="notebook", agent_port=9)
     stack.push_async_callback(cluster.close)
     labels = {
