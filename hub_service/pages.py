@@ -29,6 +29,7 @@ def render(template: str, *, _: Translate, xsrf: str, **values: Any) -> str:
         _=_,
         bytes=lambda number: people_bytes(number, _),
         age=lambda moment: age(moment, _),
+        xsrf=xsrf,
         xsrf_field=lambda: field,
         **values,
     )

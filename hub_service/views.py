@@ -58,7 +58,8 @@ def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
     if template and error.get("agent"):
         details = {**error["details"], "reported": error["text"]}
         return {"code": error["code"], "message": _(template), "details": details}
-    message = _(error["text"], **error["values"])
+    text, values = error["text"], error["values"]
+    message = _(text, **values)
     return {"code": error["code"], "message": message, "details": error["details"]}
 
 

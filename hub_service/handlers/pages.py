@@ -197,16 +197,13 @@ class SavePage(PageHandler):
     @needs_scope(WRITE)
     async def get(self) -> None:
         """Show what would be saved and ask for a name."""
-        server = self._server(self.get_query_argument("server", ""))
-        preview = await self.services.commits.preview(
-            self.person, server, include_home=True, exclude=()
-        )
-        self.show("save.html", server=server, preview=preview, error=None, given={})
+        server = Server(self.person.name, self.get_query_argument("server", ""))
+        await self._ask(server)
 
     @needs_scope(WRITE)
     async def post(self) -> None:
-        """Begin the save, then show the job."""
-        server = self._server(self.get_body_argument("server", ""))
+        """Begin the save and show the job; ask again, with what was typed, when it is refused."""
+        server = Server(self.person.name, self.get_body_argument("server", ""))
         request = CommitRequest(
             server=server,
             title=self.get_body_argument("title", ""),
@@ -215,12 +212,25 @@ class SavePage(PageHandler):
             exclude=(),
             stop_after=bool(self.get_body_argument("stop_after", "")),
         )
-        job = await self.services.commits.start(self.person, request)
+        try:
+            job = await self.services.commits.start(self.person, request)
+        except PublicError as error:
+            self.set_status(status_of(error))
+            await self._ask(server, request, public_error_view(error, self._))
+            return
         self.services.reconciler.wake()
         self.redirect(f"{self.services.prefix}jobs/{job.id}")
 
-    def _server(self, name: str) -> Server:
-        return Server(self.person.name, name)
+    async def _ask(
+        self,
+        server: Server,
+        given: CommitRequest | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        preview = await self.services.commits.preview(
+            self.person, server, include_home=True, exclude=()
+        )
+        self.show("save.html", server=server, preview=preview, given=given, error=error)
 
 
 class JobPage(PageHandler):

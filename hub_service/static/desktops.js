@@ -22,9 +22,10 @@ function show(place, job) {
   byId("job-message").textContent = job.message;
   const share = job.state === "succeeded" ? 1 : job.bytes_total ? Math.min(1, job.bytes_done / job.bytes_total) : 0;
   const percent = Math.round(100 * share);
+  byId("job-bar").hidden = !unfinished(job);
   byId("job-bar").setAttribute("aria-valuenow", percent);
   byId("job-bar").firstElementChild.style.width = `${percent}%`;
-  const running = job.state === "queued" || job.state === "running";
+  const running = unfinished(job);
   byId("job-bytes").textContent = running && job.bytes_total
     ? place.dataset.done.replace("{done}", people(place, job.bytes_done)).replace("{total}", people(place, job.bytes_total))
       + (job.rate ? ` · ${people(place, job.rate)}/s` : "")
@@ -41,6 +42,10 @@ function show(place, job) {
   byId("job-succeeded").hidden = job.state !== "succeeded";
   byId("job-failed").hidden = job.state !== "failed" && job.state !== "cancelled";
   byId("job-details").textContent = job.error ? JSON.stringify(job.error, null, 2) : "";
+}
+
+function unfinished(job) {
+  return job.state === "queued" || job.state === "running";
 }
 
 function people(place, bytes) {

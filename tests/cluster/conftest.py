@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,31 @@ class Demo:
         labels = f"app.kubernetes.io/component={name}"
         self.kubectl("delete", "pod", "-l", labels, "--grace-period=0", "--force")
         self.kubectl("rollout", "status", f"{kind}/{name}", "--timeout=120s")
+
+    @contextmanager
+    def without_registry(self) -> Iterator[None]:
+        """Have no registry until the end of the block."""
+        self.kubectl("scale", "deployment/registry", "--replicas=0")
+        pods = ["pods", "-l", "app.kubernetes.io/component=registry"]
+        try:
+            wait_for("the registry is gone", lambda: not self.get(*pods)["items"])
+            yield
+        finally:
+            self.kubectl("scale", "deployment/registry", "--replicas=1")
+            self.kubectl("rollout", "status", "deployment/registry", "--timeout=120s")
+            self.await_registry()
+
+    def await_registry(self) -> None:
+        """Wait until the registry answers."""
+
+        def answers() -> bool:
+            with self.registry() as registry:
+                try:
+                    return registry.get("/v2/").is_success
+                except httpx.HTTPError:
+                    return False
+
+        wait_for("the registry answers", answers)
 
 
 @pytest.fixture(scope="session")

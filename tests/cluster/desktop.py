@@ -58,7 +58,7 @@ def stop(page: Page, user: str, cluster: Demo, server: str = "") -> None:
 def type_in_terminal(
     page: Page, cluster: Demo, pod: str, command: str, timeout: float
 ) -> None:
-    """Open a terminal by its key, type a command there, and wait until it has ended.
+    """Open a terminal by its key, type a command there, and wait until both have ended.
 
     The command's exit code is read from a file: what a terminal shows is pixels.
     """
@@ -71,7 +71,7 @@ def type_in_terminal(
         30,
     )
     time.sleep(2)
-    page.keyboard.type(f"{command}; echo $? > /tmp/done\n", delay=8)
+    page.keyboard.type(f"{command}; echo $? > /tmp/done; exit\n", delay=8)
     code = wait_for(
         f"the end of {command}",
         lambda: cluster.run(pod, "cat /tmp/done 2>/dev/null || true").strip(),

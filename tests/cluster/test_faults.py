@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page
 
@@ -93,14 +92,10 @@ def test_hub_service_is_killed_during_a_save(desktop: Desktop) -> None:
 
 
 def test_the_registry_is_down_before_a_save(desktop: Desktop) -> None:
-    desktop.cluster.kubectl("scale", "deployment/registry", "--replicas=0")
-    try:
-        wait_for("the registry is gone", lambda: not _pods(desktop.cluster, "registry"))
+    with desktop.cluster.without_registry():
         reply = desktop.save("No registry")
         assert reply.status == 503
         assert reply.json()["error"]["code"] == "registry_unavailable"
-    finally:
-        _registry_up(desktop.cluster)
     desktop.works()
 
 
@@ -108,10 +103,8 @@ def test_the_registry_is_away_during_the_push(desktop: Desktop) -> None:
     reply = desktop.save("Registry away")
     id = reply.json()["id"]
     desktop.in_step(id, "push")
-    desktop.cluster.kubectl(
-        "delete", "pod", "-l", _label("registry"), "--force", "--grace-period=0"
-    )
-    _registry_up(desktop.cluster)
+    desktop.cluster.restart("deployment", "registry")
+    desktop.cluster.await_registry()
     job = desktop.end_of(id)
     # True either way: the pushes that were tried again reached it, or the end says why not.
     if job["state"] == "failed":
@@ -184,25 +177,3 @@ def test_the_desktop_is_killed_during_its_save(desktop: Desktop) -> None:
     reply = desktop.save("After the end")
     assert reply.status == 409
     assert reply.json()["error"]["code"] == "server_not_running"
-
-
-def _label(component: str) -> str:
-    return f"app.kubernetes.io/component={component}"
-
-
-def _pods(cluster: Demo, component: str) -> list[Any]:
-    return list(cluster.get("pods", "-l", _label(component))["items"])
-
-
-def _registry_up(cluster: Demo) -> None:
-    cluster.kubectl("scale", "deployment/registry", "--replicas=1")
-    cluster.kubectl("rollout", "status", "deployment/registry", "--timeout=120s")
-
-    def answers() -> bool:
-        with cluster.registry() as registry:
-            try:
-                return registry.get("/v2/").is_success
-            except httpx.HTTPError:
-                return False
-
-    wait_for("the registry answers", answers, 60)
