@@ -53,6 +53,13 @@ def stop(page: Page, user: str, cluster: Demo, server: str = "") -> None:
         "the pod is gone",
         lambda: name not in cluster.kubectl("get", "pods", "-o", "name"),
     )
+    if not server:
+
+        def stopped() -> bool:
+            page.goto("/hub/home")
+            return not page.locator("#stop").is_visible()
+
+        wait_for("the hub knows that it is stopped", stopped)
 
 
 def type_in_terminal(
