@@ -19,6 +19,7 @@ from traitlets import Float, Integer, Unicode, default
 from traitlets.config import Application
 
 from hub_service.agent_client import AgentClient
+from hub_service.audit_log import AuditLog
 from hub_service.catalogue import Catalogue
 from hub_service.commits import Commits
 from hub_service.database import open_database
@@ -30,6 +31,8 @@ from hub_service.job_store import JobStore
 from hub_service.kube import Cluster
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
+from hub_service.publication_store import PublicationStore
+from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.registry import ImageStore
 from hub_service.services import Services
@@ -195,6 +198,10 @@ class HubService(Application):
             catalogue=catalogue,
             jobs=jobs,
             images=Images(catalogue=catalogue, jobs=jobs, store=store),
+            publishing=Publishing(
+                catalogue=catalogue, requests=PublicationStore(engine)
+            ),
+            audit=AuditLog(engine),
             commits=commits,
             reconciler=Reconciler(
                 jobs=jobs,

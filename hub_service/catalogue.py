@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, and_, exists, false, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from hub_service.errors import Conflict, sentence
 from hub_service.models import PRIVATE, PUBLISHED, SHARED, Image, Person, Version
-from hub_service.orm import AuditRow, ImageRow, ShareRow, VersionRow
+from hub_service.orm import ImageRow, ShareRow, VersionRow
+from hub_service.records import add_audit, find_image, image_record, version_row, whole
+
+_FIELDS = ("title", "description", "visibility", "active", "published")
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Catalogue:
     def image(self, owner: str, name: str) -> Image | None:
         """Return one image, or None."""
         with Session(self._engine) as session:
-            row = _find(session, owner, name)
-            return _image(row) if row else None
+            row = find_image(session, owner, name)
+            return image_record(row) if row else None
 
     def images_seen_by(
         self,
@@ -62,9 +65,9 @@ class Catalogue:
             conditions.append(ImageRow.id < int(cursor))
         statement = select(ImageRow).where(*conditions).order_by(ImageRow.id.desc())
         with Session(self._engine) as session:
-            rows = session.scalars(_whole(statement).limit(limit + 1)).all()
+            rows = session.scalars(whole(statement).limit(limit + 1)).all()
             following = str(rows[limit - 1].id) if len(rows) > limit else None
-            return Page(tuple(_image(row) for row in rows[:limit]), following)
+            return Page(tuple(image_record(row) for row in rows[:limit]), following)
 
     def add_version(self, owner: str, name: str, title: str, version: Version) -> Image:
         """Record a version and make it the active one; the image is made when it is new.
@@ -73,7 +76,9 @@ class Catalogue:
         that was interrupted just here can do it again.
         """
         with Session(self._engine) as session, session.begin():
-            row = _find(session, owner, name) or _add_image(session, owner, name, title)
+            row = find_image(session, owner, name) or _add_image(
+                session, owner, name, title
+            )
             known = next(
                 (one for one in row.versions if one.number == version.number), None
             )
@@ -86,45 +91,47 @@ class Catalogue:
                     number=version.number,
                 )
             if not known:
-                row.versions.insert(0, _version_row(version))
+                row.versions.insert(0, version_row(version))
             row.active = version.number
             row.last_number = max(row.last_number, version.number)
-            _audit(session, owner, "version.add", f"{owner}/{name}:{version.number}")
+            add_audit(session, owner, "version.add", f"{owner}/{name}:{version.number}")
             session.flush()
-            return _image(row)
+            return image_record(row)
 
     def last_number(self, owner: str, name: str) -> int:
         """Return the highest number that a version of this image ever had; 0 = none."""
         with Session(self._engine) as session:
-            row = _find(session, owner, name)
+            row = find_image(session, owner, name)
             return row.last_number if row else 0
 
     def change(self, actor: str, owner: str, name: str, **changes: Any) -> Image:
-        """Change title, description, visibility, active, shared_users or shared_groups."""
+        """Change some of an image's fields: those of _FIELDS, shared_users, shared_groups."""
         with Session(self._engine) as session, session.begin():
             row = _require(session, owner, name)
-            for key in ("title", "description", "visibility", "active"):
+            for key in _FIELDS:
                 if key in changes:
                     setattr(row, key, changes[key])
             for key, kind in (("shared_users", "user"), ("shared_groups", "group")):
                 if key in changes:
                     _share(row, kind, changes[key])
             session.flush()
-            _audit(session, actor, "image.change", f"{owner}/{name}", _plain(changes))
-            return _image(row)
+            add_audit(
+                session, actor, "image.change", f"{owner}/{name}", _plain(changes)
+            )
+            return image_record(row)
 
     def remove_version(self, actor: str, owner: str, name: str, number: int) -> None:
         """Forget a version that is not the active one."""
         with Session(self._engine) as session, session.begin():
             row = _require(session, owner, name)
             row.versions = [one for one in row.versions if one.number != number]
-            _audit(session, actor, "version.delete", f"{owner}/{name}:{number}")
+            add_audit(session, actor, "version.delete", f"{owner}/{name}:{number}")
 
     def remove_image(self, actor: str, owner: str, name: str) -> None:
         """Forget an image and all its versions."""
         with Session(self._engine) as session, session.begin():
             session.delete(_require(session, owner, name))
-            _audit(session, actor, "image.delete", f"{owner}/{name}")
+            add_audit(session, actor, "image.delete", f"{owner}/{name}")
 
     def totals(self) -> tuple[int, int]:
         """Return the number of images and of versions."""
@@ -133,23 +140,11 @@ class Catalogue:
             return images, session.scalar(select(func.count(VersionRow.id))) or 0
 
 
-def _find(session: Session, owner: str, name: str) -> ImageRow | None:
-    statement = select(ImageRow).where(ImageRow.owner == owner, ImageRow.name == name)
-    row: ImageRow | None = session.scalar(_whole(statement))
-    return row
-
-
 def _require(session: Session, owner: str, name: str) -> ImageRow:
-    row = _find(session, owner, name)
+    row = find_image(session, owner, name)
     if row is None:
         raise Conflict("image_gone", sentence("This image was deleted meanwhile."))
     return row
-
-
-def _whole(statement: Any) -> Any:
-    return statement.options(
-        selectinload(ImageRow.shares), selectinload(ImageRow.versions)
-    )
 
 
 def _seen_by(person: Person, startable: bool) -> ColumnElement[bool]:
@@ -190,6 +185,7 @@ def _add_image(session: Session, owner: str, name: str, title: str) -> ImageRow:
         description="",
         visibility=PRIVATE,
         active=None,
+        published=None,
         last_number=0,
         created=datetime.now(UTC),
     )
@@ -206,54 +202,8 @@ def _share(row: ImageRow, kind: str, names: Iterable[str]) -> None:
     row.shares += [ShareRow(kind=kind, name=name) for name in sorted(wanted - known)]
 
 
-def _audit(
-    session: Session,
-    actor: str,
-    action: str,
-    target: str,
-    details: dict[str, Any] | None = None,
-) -> None:
-    moment = datetime.now(UTC)
-    session.add(
-        AuditRow(
-            at=moment, actor=actor, action=action, target=target, details=details or {}
-        )
-    )
-
-
 def _plain(changes: dict[str, Any]) -> dict[str, Any]:
     return {
         key: sorted(value) if isinstance(value, (set, frozenset)) else value
         for key, value in changes.items()
     }
-
-
-def _version_row(version: Version) -> VersionRow:
-    return VersionRow(
-        **{name: getattr(version, name) for name in Version.__dataclass_fields__}
-    )
-
-
-def _version(row: VersionRow) -> Version:
-    return Version(
-        **{name: getattr(row, name) for name in Version.__dataclass_fields__}
-    )
-
-
-def _image(row: ImageRow) -> Image:
-    return Image(
-        owner=row.owner,
-        name=row.name,
-        title=row.title,
-        description=row.description,
-        visibility=row.visibility,
-        active=row.active,
-        created=row.created,
-        shared_users=frozenset(
-            share.name for share in row.shares if share.kind == "user"
-        ),
-        shared_groups=frozenset(
-            share.name for share in row.shares if share.kind == "group"
-        ),
-        versions=tuple(_version(one) for one in row.versions),
-    )

@@ -7,7 +7,12 @@ from hub_service.errors import BadRequest, Conflict, NotFound, sentence
 from hub_service.job_store import JobStore
 from hub_service.models import PUBLISHED, Image, Person, Version
 from hub_service.naming import checked_description, checked_title
-from hub_service.policy import require_changed_by, require_publisher, require_seen
+from hub_service.policy import (
+    as_seen_by,
+    require_changed_by,
+    require_publisher,
+    require_seen,
+)
 from hub_service.registry import ImageStore
 
 
@@ -23,7 +28,8 @@ class Images:
 
     def seen(self, person: Person, owner: str, name: str) -> Image:
         """Return an image, or raise NotFound when the person may not see it."""
-        return require_seen(person, self._catalogue.image(owner, name), owner, name)
+        image = self._catalogue.image(owner, name)
+        return as_seen_by(person, require_seen(person, image, owner, name))
 
     def version(self, person: Person, owner: str, name: str, number: int) -> Version:
         """Return a version of an image that the person may see."""
@@ -43,9 +49,7 @@ class Images:
             wanted["title"] = checked_title(wanted["title"])
         if "description" in wanted:
             wanted["description"] = checked_description(wanted["description"])
-        if wanted.get("visibility", image.visibility) != image.visibility:
-            if PUBLISHED in (wanted["visibility"], image.visibility):
-                require_publisher(person)
+        wanted.update(_publication(person, image, wanted))
         if "active_version" in wanted:
             wanted["active"] = wanted.pop("active_version")
             if image.version(wanted["active"]) is None:
@@ -61,6 +65,13 @@ class Images:
         """
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
+        if image.visibility == PUBLISHED and not person.admin:
+            raise Conflict(
+                "image_published",
+                sentence(
+                    "Everybody starts this image. Ask an administrator to unpublish it first."
+                ),
+            )
         self._refuse_during_save(image)
         for digest in {version.digest for version in image.versions}:
             await self._store.delete(owner, name, digest)
@@ -83,6 +94,15 @@ class Images:
                 ),
                 number=number,
             )
+        if image.published == number:
+            raise Conflict(
+                "version_published",
+                sentence(
+                    "Version {number} is the one that everybody starts. An administrator can "
+                    "publish another one first."
+                ),
+                number=number,
+            )
         others = [one for one in image.versions if one.number != number]
         shared = any(one.digest == version.digest for one in others)
         if not shared:
@@ -100,6 +120,24 @@ class Images:
                     ),
                     details={"job": job.id},
                 )
+
+
+def _publication(
+    person: Person, image: Image, wanted: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a change of visibility means for the version that everybody starts."""
+    number = wanted.pop("published_version", None)
+    visibility = wanted.get("visibility", image.visibility)
+    if number is None and visibility == image.visibility:
+        return {}
+    if number is not None or PUBLISHED in (visibility, image.visibility):
+        require_publisher(person)
+    if number is None and visibility != PUBLISHED:
+        return {"published": None}
+    chosen = image.active if number is None else number
+    if chosen is None or image.version(chosen) is None:
+        raise _no_version(chosen)
+    return {"visibility": PUBLISHED, "published": chosen}
 
 
 def _no_version(number: object) -> NotFound | BadRequest:

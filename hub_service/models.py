@@ -16,6 +16,9 @@ UNFINISHED = (QUEUED, RUNNING)
 PRIVATE, SHARED, PUBLISHED = "private", "shared", "published"
 VISIBILITIES = (PRIVATE, SHARED, PUBLISHED)
 
+OPEN, APPROVED, REFUSED = "open", "approved", "refused"
+DECISIONS = (APPROVED, REFUSED)
+
 
 @dataclass(frozen=True)
 class Person:
@@ -90,6 +93,8 @@ class Image:
     visibility: str
     active: int | None
     """Number of the active version; None until the first version is ready."""
+    published: int | None
+    """Number of the version that an administrator let everybody start; None = not published."""
     created: datetime
     shared_users: frozenset[str] = frozenset()
     shared_groups: frozenset[str] = frozenset()
@@ -99,6 +104,11 @@ class Image:
     def active_version(self) -> Version | None:
         """The version that starts."""
         return self.version(self.active) if self.active is not None else None
+
+    @property
+    def published_version(self) -> Version | None:
+        """The version that everybody but the owner starts."""
+        return self.version(self.published) if self.published is not None else None
 
     def version(self, number: int) -> Version | None:
         """Return the version of that number."""
@@ -120,6 +130,62 @@ class Image:
             "created": self.created.isoformat(),
             "versions": len(self.versions),
             "active_version": active.to_dict() if active else None,
+            "published_version": self.published,
+        }
+
+
+@dataclass(frozen=True)
+class PublicationRequest:
+    """A person's wish that everybody may start a version of their image, and its answer."""
+
+    id: int
+    image: Image
+    number: int
+    note: str
+    """Why, in the owner's words."""
+    state: str
+    asked: datetime
+    decided: datetime | None
+    decided_by: str
+    reason: str
+    """The administrator's words to the owner."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire's form."""
+        version = self.image.version(self.number)
+        return {
+            "id": self.id,
+            "image": self.image.to_dict(),
+            "version": version.to_dict() if version else None,
+            "note": self.note,
+            "state": self.state,
+            "asked": self.asked.isoformat(),
+            "decided": self.decided.isoformat() if self.decided else None,
+            "decided_by": self.decided_by,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Act:
+    """One line of the audit: who did what to which image."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    target: str
+    details: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire's form."""
+        return {
+            "id": self.id,
+            "at": self.at.isoformat(),
+            "actor": self.actor,
+            "action": self.action,
+            "target": self.target,
+            "details": self.details,
         }
 
 

@@ -63,6 +63,7 @@ class ImageRow(Base):
     description: Mapped[str] = mapped_column(String(4000))
     visibility: Mapped[str] = mapped_column(String(20))
     active: Mapped[int | None]
+    published: Mapped[int | None]
     last_number: Mapped[int]
     created: Mapped[datetime]
     shares: Mapped[list["ShareRow"]] = relationship(cascade="all, delete-orphan")
@@ -102,6 +103,25 @@ class VersionRow(Base):
     base: Mapped[dict[str, Any]]
     origin: Mapped[dict[str, Any]]
     details: Mapped[dict[str, Any]]
+
+
+class PublicationRow(Base):
+    """Somebody's request that everybody may start a version of their image."""
+
+    __tablename__ = "publication_requests"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("images.id", ondelete="CASCADE"), index=True
+    )
+    number: Mapped[int]
+    note: Mapped[str] = mapped_column(String(4000))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    asked: Mapped[datetime]
+    decided: Mapped[datetime | None]
+    decided_by: Mapped[str]
+    reason: Mapped[str] = mapped_column(String(4000))
+    image: Mapped[ImageRow] = relationship()
 
 
 class JobRow(Base):

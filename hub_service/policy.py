@@ -1,7 +1,9 @@
 """Who may see, start, save and change what (pure)."""
 
+from dataclasses import replace
+
 from hub_service.errors import Forbidden, NotFound, sentence
-from hub_service.models import PUBLISHED, SHARED, Image, Job, Person, Server
+from hub_service.models import PUBLISHED, SHARED, Image, Job, Person, Server, Version
 
 
 def may_start(person: Person, image: Image) -> bool:
@@ -10,6 +12,35 @@ def may_start(person: Person, image: Image) -> bool:
         return True
     return image.visibility == SHARED and (
         person.name in image.shared_users or bool(person.groups & image.shared_groups)
+    )
+
+
+def startable_version(person: Person, image: Image) -> Version | None:
+    """Return the version that starts for a person who may start the image.
+
+    What is published is the version that an administrator has seen: the owner alone starts
+    the newer ones.
+    """
+    if image.visibility == PUBLISHED and person.name != image.owner:
+        return image.published_version
+    return image.active_version
+
+
+def as_seen_by(person: Person, image: Image) -> Image:
+    """Return the image as a person may see it.
+
+    Its owner and administrators see all; others the one version that starts for them, and
+    not with whom else it is shared.
+    """
+    if person.admin or person.name == image.owner:
+        return image
+    version = startable_version(person, image)
+    return replace(
+        image,
+        versions=(version,) if version else (),
+        active=version.number if version else None,
+        shared_users=frozenset(),
+        shared_groups=frozenset(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hub_service.audit_log import AuditLog
 from hub_service.catalogue import Catalogue
 from hub_service.commits import Commits
 from hub_service.events import JobFeed
@@ -10,6 +11,7 @@ from hub_service.images import Images
 from hub_service.job_store import JobStore
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
+from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.registry import ImageStore
 
@@ -21,6 +23,8 @@ class Services:
     catalogue: Catalogue
     jobs: JobStore
     images: Images
+    publishing: Publishing
+    audit: AuditLog
     commits: Commits
     reconciler: Reconciler
     feed: JobFeed

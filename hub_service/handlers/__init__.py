@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from hub_service.handlers import commits, health, images, jobs, pages, profiles
+from hub_service.handlers import (
+    admin_pages,
+    commits,
+    health,
+    images,
+    jobs,
+    pages,
+    profiles,
+    publications,
+)
 
 default_handlers: list[tuple[str, type[Any]]] = [
     *health.default_handlers,
@@ -10,5 +19,7 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *commits.default_handlers,
     *jobs.default_handlers,
     *profiles.default_handlers,
+    *publications.default_handlers,
+    *admin_pages.default_handlers,
     *pages.default_handlers,
 ]

@@ -3,6 +3,7 @@
 from hub_service.errors import BadRequest, sentence
 from hub_service.handlers.base import READ, WRITE, ApiHandler, needs_scope
 from hub_service.models import VISIBILITIES
+from hub_service.policy import as_seen_by
 
 API = r"api/v1"
 IMAGE = rf"{API}/images/([^/]+)/([^/]+)"
@@ -30,7 +31,8 @@ class ImagesHandler(ApiHandler):
             visibility=visibility,
             cursor=self.get_query_argument("cursor", ""),
         )
-        items = [self.views.image(image, self.person.name) for image in page.items]
+        seen = [as_seen_by(self.person, image) for image in page.items]
+        items = [self.views.image(image, self.person.name) for image in seen]
         self.send({"items": items, "next": page.next})
 
 

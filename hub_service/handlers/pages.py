@@ -18,7 +18,7 @@ from hub_service.hub_client import RunningServer
 from hub_service.models import PRIVATE, PUBLISHED, SHARED, Server
 from hub_service.naming import image_path
 from hub_service.pages import render
-from hub_service.policy import require_own_job
+from hub_service.policy import as_seen_by, require_own_job
 from hub_service.views import public_error_view
 
 
@@ -42,6 +42,7 @@ class PageHandler(BaseHandler):
             prefix=self.services.prefix,
             hub_prefix=self.services.hub_prefix,
             user=self.current_user["name"] if self.current_user else "",
+            admin=bool(self.current_user) and self.person.admin,
             xsrf=self.xsrf_token.decode(),
             **values,
         )
@@ -101,8 +102,9 @@ class ImagesPage(PageHandler):
             query=self.get_query_argument("q", ""),
             limit=200,
         )
-        mine = [image for image in page.items if image.owner == self.person.name]
-        others = [image for image in page.items if image.owner != self.person.name]
+        seen = [as_seen_by(self.person, image) for image in page.items]
+        mine = [image for image in seen if image.owner == self.person.name]
+        others = [image for image in seen if image.owner != self.person.name]
         jobs = [
             job
             for job in self.services.jobs.unfinished()
@@ -125,13 +127,16 @@ class ImagePage(PageHandler):
     async def get(self, owner: str, name: str) -> None:
         """Show an image."""
         image = self.services.images.seen(self.person, owner, name)
+        may_change = self.person.name == owner or self.person.admin
+        request = self.services.publishing.of_image(owner, name) if may_change else None
         self.show(
             "image.html",
             image=self.views.image(image, self.person.name),
             versions=[version.to_dict() for version in image.versions],
             active=image.active,
-            may_change=self.person.name == owner or self.person.admin,
+            may_change=may_change,
             may_publish=self.person.admin,
+            request=request.to_dict() if request else None,
             visibilities=(PRIVATE, SHARED, PUBLISHED),
         )
 
@@ -147,6 +152,9 @@ class ImagePage(PageHandler):
         if act == "delete-version":
             number = int(self.get_body_argument("number"))
             await images.delete_version(person, owner, name, number)
+        elif act == "ask":
+            note = self.get_body_argument("note", "")
+            self.services.publishing.ask(person, owner, name, None, note)
         else:
             images.change(person, owner, name, self._changes(act))
         self.redirect(f"{self.services.prefix}{image_path(owner, name)}")
@@ -160,13 +168,11 @@ class ImagePage(PageHandler):
                 "description": self.get_body_argument("description", ""),
             }
         if act == "share":
-            return {
-                "visibility": self.get_body_argument("visibility"),
-                "shared_with": {
-                    "users": self.form_texts("users"),
-                    "groups": self.form_texts("groups"),
-                },
-            }
+            names = {kind: self.form_texts(kind) for kind in ("users", "groups")}
+            # A browser does not send a choice that is shown, but not the person's to change.
+            visibility = self.get_body_argument("visibility", "")
+            chosen = {"visibility": visibility} if visibility else {}
+            return {"shared_with": names, **chosen}
         raise HTTPError(404)
 
 

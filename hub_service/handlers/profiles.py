@@ -3,6 +3,7 @@
 from hub_service.errors import BadRequest, sentence
 from hub_service.handlers.base import PROFILES, ApiHandler, needs_scope
 from hub_service.models import Person
+from hub_service.policy import startable_version
 
 LIMIT = 5000
 """More cards than this help nobody; a hub with more shows the newest."""
@@ -13,7 +14,7 @@ class ProfilesHandler(ApiHandler):
 
     @needs_scope(PROFILES)
     async def get(self) -> None:
-        """List the active versions of all images that `user` may start."""
+        """List the versions that start for `user`, of all images that they may start."""
         name = self.get_query_argument("user", "")
         if not name:
             raise BadRequest(
@@ -36,7 +37,7 @@ class ProfilesHandler(ApiHandler):
                 "visibility": image.visibility,
             }
             for image in page.items
-            if (version := image.active_version)
+            if (version := startable_version(person, image))
         ]
         self.send({"items": items, "next": None})
 

@@ -125,6 +125,42 @@ def test_a_failure_is_told_on_the_page(
         shoot(page, "fr-registry-away")
 
 
+def test_an_image_is_published_by_an_administrator(
+    person: Person, visit: Visit, shoot: Shoot
+) -> None:
+    page = person.page
+    page.goto(PREFIX)
+    page.click(f"text={IMAGE}")
+    page.fill("#note", "for the geography course")
+    page.click("button[value=ask]")
+    expect(page.locator("#publish ~ p")).to_contain_text("has not answered yet")
+
+    admin = visit("admin")
+    admin.goto("/hub/home")
+    admin.click("text=Desktop images")
+    row = admin.locator("li", has_text=person.name)
+    row.locator("text=Look at it").click()
+    expect(admin.locator("blockquote")).to_have_text("for the geography course")
+    shoot(admin, "admin-request")
+    admin.click("button[value=approved]")
+    expect(admin.locator("h2", has_text="Answered")).to_be_visible()
+    for tab in ("Images", "Saves", "Audit"):
+        admin.click(f".nav-tabs >> text={tab}")
+        shoot(admin, f"admin-{tab.lower()}")
+
+    stranger = visit(f"student-{uuid.uuid4().hex[:6]}")
+    stranger.goto("/hub/spawn")
+    card = stranger.locator(".desktops-card", has_text=person.name)
+    expect(card).to_contain_text(IMAGE)
+    expect(stranger.locator("text=Desktop images")).to_have_count(0)
+    shoot(stranger, "spawn-published")
+    admin.goto(f"{PREFIX}admin/images?q={person.name}")
+    admin.once("dialog", lambda dialog: dialog.accept())
+    admin.click("button[value=unpublish]")
+    stranger.goto("/hub/spawn")
+    expect(card).to_have_count(0)
+
+
 def test_the_theme_is_chosen(person: Person) -> None:
     page = person.page
     page.goto(PREFIX)

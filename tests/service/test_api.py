@@ -21,7 +21,8 @@ SCOPED = [(verb, path, one) for verb, path, one in VERBS if "security" in one]
 
 
 def filled(path: str) -> str:
-    values = {"owner": "alice", "name": "gis-course", "number": "1", "id": "0" * 32}
+    id = "0" * 32 if path.startswith("/jobs") else "1"
+    values = {"owner": "alice", "name": "gis-course", "number": "1", "id": id}
     return path.format_map(values)
 
 
@@ -80,6 +81,11 @@ async def test_the_answers_fit_the_contract(world: World) -> None:
         "Profiles": await admin.get("/profiles", params={"user": "alice"}),
         "Health": await world.client().get("/healthz"),
         "Error": await alice.get("/images/bob/none"),
+        "PublicationRequest": await alice.post(
+            f"{image}/publication-requests", json={}
+        ),
+        "PublicationRequests": await admin.get("/publication-requests"),
+        "Audit": await admin.get("/audit"),
         "Freed": await alice.delete(f"{image}/versions/1"),
     }
     for name, reply in answers.items():

@@ -1,0 +1,141 @@
+"""The administrators' pages: requests to publish, images, jobs, audit."""
+
+from hub_service.errors import PublicError
+from hub_service.handlers.base import ADMIN, needs_scope, status_of
+from hub_service.handlers.pages import PageHandler
+from hub_service.models import OPEN
+from hub_service.naming import image_path
+from hub_service.views import public_error_view
+
+ORDERS = {
+    "newest": lambda image: -image.created.timestamp(),
+    "size": lambda image: -sum(version.new_bytes for version in image.versions),
+    "owner": lambda image: (image.owner, image.title.lower()),
+}
+LIMIT = 1000
+"""Images on one page: more are found by the search."""
+
+
+class RequestsPage(PageHandler):
+    """What waits for an answer."""
+
+    @needs_scope(ADMIN)
+    async def get(self) -> None:
+        """List open requests, and those answered last."""
+        requests = self.services.publishing.requests(self.person)
+        self.show(
+            "admin_requests.html",
+            waiting=[one.to_dict() for one in requests if one.state == OPEN],
+            answered=[one.to_dict() for one in requests if one.state != OPEN][:50],
+        )
+
+
+class RequestPage(PageHandler):
+    """One request: what it is on one screen, and the answer."""
+
+    @needs_scope(ADMIN)
+    async def get(self, id: str) -> None:
+        """Show a request."""
+        self._show(id)
+
+    @needs_scope(ADMIN)
+    async def post(self, id: str) -> None:
+        """Approve or refuse it; show it again, with what was typed, when that is not possible."""
+        try:
+            self.services.publishing.decide(
+                self.person,
+                int(id),
+                self.get_body_argument("state"),
+                self.get_body_argument("reason", ""),
+            )
+        except PublicError as error:
+            self.set_status(status_of(error))
+            self._show(id, public_error_view(error, self._))
+            return
+        self.redirect(f"{self.services.prefix}admin")
+
+    def _show(self, id: str, error: dict[str, object] | None = None) -> None:
+        request = self.services.publishing.seen(self.person, int(id))
+        self.show(
+            "admin_request.html",
+            request=request.to_dict(),
+            image=self.views.image(request.image, self.person.name),
+            error=error,
+            reason=self.get_body_argument("reason", ""),
+        )
+
+
+class AdminImagesPage(PageHandler):
+    """Everybody's images."""
+
+    @needs_scope(ADMIN)
+    async def get(self) -> None:
+        """List images, with what they take."""
+        query = self.get_query_argument("q", "")
+        order = self.get_query_argument("order", "newest")
+        page = self.services.catalogue.images_seen_by(
+            self.person, query=query, limit=LIMIT
+        )
+        images = sorted(page.items, key=ORDERS.get(order, ORDERS["newest"]))
+        rows = [
+            {
+                **self.views.image(image, self.person.name),
+                "bytes": sum(version.new_bytes for version in image.versions),
+            }
+            for image in images
+        ]
+        self.show(
+            "admin_images.html",
+            images=rows,
+            total=sum(row["bytes"] for row in rows),
+            query=query,
+            order=order,
+        )
+
+    @needs_scope(ADMIN)
+    async def post(self) -> None:
+        """Publish or unpublish an image."""
+        owner, name = self.get_body_argument("owner"), self.get_body_argument("name")
+        publish = self.get_body_argument("act") == "publish"
+        changes = {"visibility": "published" if publish else "private"}
+        self.services.images.change(self.person, owner, name, changes)
+        self.redirect(f"{self.services.prefix}admin/images")
+
+
+class AdminJobsPage(PageHandler):
+    """Everybody's saves."""
+
+    @needs_scope(ADMIN)
+    async def get(self) -> None:
+        """List the latest jobs."""
+        jobs = self.services.jobs.latest(None, 200)
+        self.show("admin_jobs.html", jobs=[self.views.job(job, self._) for job in jobs])
+
+
+class AuditPage(PageHandler):
+    """Who did what."""
+
+    @needs_scope(ADMIN)
+    async def get(self) -> None:
+        """List acts, newest first."""
+        query = self.get_query_argument("q", "")
+        acts, following = self.services.audit.latest(
+            cursor=self.get_query_argument("cursor", ""), query=query
+        )
+        rows = [{**act.to_dict(), "page": image_of(act.target)} for act in acts]
+        self.show("admin_audit.html", acts=rows, next=following, query=query)
+
+
+def image_of(target: str) -> str:
+    """Return the page of the image that an act was about."""
+    owner, _, rest = target.partition("/")
+    return image_path(owner, rest.partition(":")[0])
+
+
+default_handlers = [
+    (r"admin", RequestsPage),
+    (r"admin/requests/(\d{1,9})", RequestPage),
+    (r"admin/images", AdminImagesPage),
+    (r"admin/jobs", AdminJobsPage),
+    (r"admin/audit", AuditPage),
+]

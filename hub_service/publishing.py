@@ -1,0 +1,85 @@
+"""What everybody may start: asked for by owners, decided by administrators."""
+
+from hub_service.catalogue import Catalogue
+from hub_service.errors import BadRequest, Conflict, NotFound, sentence
+from hub_service.models import DECISIONS, REFUSED, Person, PublicationRequest
+from hub_service.naming import checked_description
+from hub_service.policy import require_changed_by, require_publisher, require_seen
+from hub_service.publication_store import PublicationStore
+
+
+class Publishing:
+    """The use-cases of a request to publish.
+
+    - what is published is one version: a later save changes nothing for others before an
+      administrator has seen it
+    - whoever asked sees the answer and its reason
+    """
+
+    def __init__(self, *, catalogue: Catalogue, requests: PublicationStore) -> None:
+        self._catalogue = catalogue
+        self._requests = requests
+
+    def ask(
+        self, person: Person, owner: str, name: str, number: int | None, note: str
+    ) -> PublicationRequest:
+        """Ask that everybody may start a version: the active one unless another is named."""
+        image = require_seen(person, self._catalogue.image(owner, name), owner, name)
+        require_changed_by(person, image)
+        wanted = image.active if number is None else number
+        if wanted is None or image.version(wanted) is None:
+            raise NotFound(
+                "version_not_found",
+                sentence("This image has no version {number}."),
+                number=wanted,
+            )
+        if wanted == image.published:
+            raise Conflict(
+                "already_published",
+                sentence("Everybody can start version {number} already."),
+                number=wanted,
+            )
+        return self._requests.add(
+            person.name, owner, name, wanted, checked_description(note)
+        )
+
+    def requests(self, person: Person, state: str = "") -> list[PublicationRequest]:
+        """Return a person's requests; administrators see everybody's."""
+        owner = None if person.admin else person.name
+        return self._requests.latest(owner=owner, state=state)
+
+    def of_image(self, owner: str, name: str) -> PublicationRequest | None:
+        """Return the newest request of an image."""
+        return next(iter(self._requests.latest(owner=owner, name=name, limit=1)), None)
+
+    def seen(self, person: Person, id: int) -> PublicationRequest:
+        """Return a request of one's own, or any for an administrator."""
+        request = self._requests.get(id)
+        if request is None or not (person.admin or request.image.owner == person.name):
+            raise NotFound(
+                "request_not_found",
+                sentence("There is no such request, or it is not yours."),
+            )
+        return request
+
+    def decide(
+        self, person: Person, id: int, state: str, reason: str
+    ) -> PublicationRequest:
+        """Approve or refuse a request; a refusal needs a reason, since its owner reads it."""
+        require_publisher(person)
+        self.seen(person, id)
+        if state not in DECISIONS:
+            raise BadRequest(
+                "invalid_request",
+                sentence(
+                    "A request is answered with approved or refused, not {state}."
+                ),
+                state=state,
+            )
+        words = checked_description(reason)
+        if state == REFUSED and not words.strip():
+            raise BadRequest(
+                "reason_missing",
+                sentence("Say why, so that the owner knows what to change."),
+            )
+        return self._requests.decide(person.name, id, state, words)

@@ -1,0 +1,74 @@
+"""Turns rows into records, and writes the audit: what the repositories share."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from hub_service.models import Image, Version
+from hub_service.orm import AuditRow, ImageRow, VersionRow
+
+
+def find_image(session: Session, owner: str, name: str) -> ImageRow | None:
+    """Return an image's row with everything that belongs to it."""
+    statement = select(ImageRow).where(ImageRow.owner == owner, ImageRow.name == name)
+    row: ImageRow | None = session.scalar(whole(statement))
+    return row
+
+
+def whole(statement: Any) -> Any:
+    """Let a query of images fetch shares and versions in one round each."""
+    return statement.options(
+        selectinload(ImageRow.shares), selectinload(ImageRow.versions)
+    )
+
+
+def add_audit(
+    session: Session,
+    actor: str,
+    action: str,
+    target: str,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Write who did what, in the transaction that does it."""
+    moment = datetime.now(UTC)
+    session.add(
+        AuditRow(
+            at=moment, actor=actor, action=action, target=target, details=details or {}
+        )
+    )
+
+
+def version_row(version: Version) -> VersionRow:
+    """Return the row of a version."""
+    return VersionRow(
+        **{name: getattr(version, name) for name in Version.__dataclass_fields__}
+    )
+
+
+def image_record(row: ImageRow) -> Image:
+    """Return an image with its versions."""
+    return Image(
+        owner=row.owner,
+        name=row.name,
+        title=row.title,
+        description=row.description,
+        visibility=row.visibility,
+        active=row.active,
+        published=row.published,
+        created=row.created,
+        shared_users=frozenset(
+            share.name for share in row.shares if share.kind == "user"
+        ),
+        shared_groups=frozenset(
+            share.name for share in row.shares if share.kind == "group"
+        ),
+        versions=tuple(_version(one) for one in row.versions),
+    )
+
+
+def _version(row: VersionRow) -> Version:
+    return Version(
+        **{name: getattr(row, name) for name in Version.__dataclass_fields__}
+    )
