@@ -98,7 +98,9 @@ async def hub(
     request: pytest.FixtureRequest, hub_app: Callable[..., Awaitable[Any]]
 ) -> AsyncIterator[Hub]:
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        # JupyterHub answers the stop of a server when it has stopped, or after ten seconds.
+        slow = httpx.AsyncClient(trust_env=False, timeout=30)
+        http = await stack.enter_async_context(slow)
         if request.param == "fake":
             yield await fake_hub(stack, http)
         else:
