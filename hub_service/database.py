@@ -1,6 +1,8 @@
 """Opens the database and brings its tables up to date."""
 
+import sqlite3
 from pathlib import Path
+from typing import cast
 
 from alembic import command
 from alembic.config import Config
@@ -14,7 +16,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def open_database(url: str) -> Engine:
     """Open the database of that URL with all migrations applied.
 
-    - SQLite writes ahead (WAL), waits for locks, and keeps its foreign keys
+    - SQLite writes ahead (WAL), waits for locks, keeps its foreign keys, and finds É by é
     - a connection that the server closed meanwhile is opened again
     """
     engine = create_engine(url, pool_pre_ping=True)
@@ -34,7 +36,14 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    # SQLite's own knows the 26 letters of English.
+    sqlite = cast(sqlite3.Connection, connection)
+    sqlite.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _lower(text: str | None) -> str | None:
+    return text.lower() if text is not None else None

@@ -1,30 +1,80 @@
-"""The tables that the migrations make are the tables that the program uses."""
+"""The database, on SQLite and on a real PostgreSQL."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
+from hub_service.audit_log import AuditLog
+from hub_service.catalogue import Catalogue
 from hub_service.database import open_database, upgrade
+from hub_service.job_store import JobStore
+from hub_service.models import APPROVED, SHARED, Person, Server, Version
 from hub_service.orm import Base
+from hub_service.publication_store import PublicationStore
+from tests.service.databases import postgresql
 
 
-def test_the_migrations_make_the_tables_of_the_program(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path}/a.sqlite")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, Base.metadata) == []
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/a.sqlite"
+    server: str = request.getfixturevalue("server")
+    engine = create_engine(server)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return server
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = open_database(url)
+    yield engine
     engine.dispose()
 
 
-def test_a_database_that_is_up_to_date_is_opened_again(tmp_path: Path) -> None:
+def version(number: int, **fields: Any) -> Version:
+    known: dict[str, Any] = {
+        "digest": f"sha256:{number:064}",
+        "reference": f"localhost:30500/desktops/alice/gis@sha256:{number:064}",
+        "note": "ajoute l’été",
+        "created": datetime(2026, 11, 20, 12, 0, tzinfo=UTC),
+        "size": 5_000_000_000,
+        "new_bytes": 3_000_000_000,
+        "layers": 16,
+        "base": {"name": "base:1", "digest": "sha256:0"},
+        "origin": {"name": "base:1", "digest": "sha256:0"},
+    }
+    return Version(number=number, **known | fields)
+
+
+def test_the_migrations_make_the_tables_of_the_program(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_database_that_is_up_to_date_is_opened_again(url: str) -> None:
     for _ in range(2):
-        open_database(f"sqlite:///{tmp_path}/a.sqlite").dispose()
+        open_database(url).dispose()
 
 
-def test_what_was_published_before_stays_at_its_version(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path}/a.sqlite")
+def test_what_was_published_before_stays_at_its_version(url: str) -> None:
+    engine = create_engine(url)
     upgrade(engine, "0001")
     with engine.begin() as connection:
         for id, visibility in enumerate(("published", "private")):
@@ -42,3 +92,59 @@ def test_what_was_published_before_stays_at_its_version(tmp_path: Path) -> None:
         ).all()
     assert [row[0] for row in rows] == [3, None]
     engine.dispose()
+
+
+def test_an_images_life(engine: Engine) -> None:
+    catalogue = Catalogue(engine)
+    for number in (1, 2):
+        catalogue.add_version("alice", "gis", "Cartes d’été", version(number))
+    # The same again changes nothing: a job may be interrupted right here.
+    image = catalogue.add_version("alice", "gis", "Cartes d’été", version(2))
+    assert [one.number for one in image.versions] == [2, 1]
+    assert image.active_version == version(2)
+    catalogue.change(
+        "alice", "alice", "gis", visibility=SHARED, shared_groups={"course"}
+    )
+    bob = Person("bob", frozenset({"course"}))
+    [seen] = catalogue.images_seen_by(bob, query="ÉTÉ").items
+    assert seen.shared_groups == {"course"}
+    assert catalogue.images_seen_by(Person("eve")).items == ()
+    catalogue.remove_version("alice", "alice", "gis", 1)
+    assert catalogue.last_number("alice", "gis") == 2
+    assert catalogue.totals() == (1, 1)
+
+
+def test_a_requests_life(engine: Engine) -> None:
+    catalogue, requests = Catalogue(engine), PublicationStore(engine)
+    catalogue.add_version("alice", "gis", "Cartes", version(1))
+    asked = requests.add("alice", "alice", "gis", 1, "for the course")
+    assert requests.latest(owner="alice", state="open") == [asked]
+    decided = requests.decide("root", asked.id, APPROVED, "")
+    assert (decided.image.published, decided.decided_by) == (1, "root")
+    acts, following = AuditLog(engine).latest(query="gis", limit=2)
+    assert [act.action for act in acts] == ["publication.approved", "publication.ask"]
+    older, end = AuditLog(engine).latest(query="gis", cursor=following or "")
+    assert ([act.action for act in older], end) == (["version.add"], None)
+    # With the image go its requests.
+    catalogue.remove_image("alice", "alice", "gis")
+    assert requests.latest() == []
+
+
+def test_a_jobs_life(engine: Engine) -> None:
+    jobs = JobStore(engine)
+    job = jobs.add(
+        id="0" * 32,
+        owner="alice",
+        server=Server("alice", "été"),
+        image="gis",
+        title="Cartes",
+        number=1,
+        request={"exclude": ["/a"]},
+    )
+    assert jobs.unfinished() == [job]
+    moment = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
+    ended = jobs.update(job.id, state="succeeded", ended=moment, result={"a": [1]})
+    assert (ended.ended, ended.result) == (moment, {"a": [1]})
+    assert jobs.unfinished() == []
+    assert jobs.counts() == {"succeeded": 1}
+    assert jobs.latest("alice") == [ended]
