@@ -44,7 +44,13 @@ class Demo:
         self.kubeconfig = kubeconfig
         self._passwords: dict[str, str] = {}
 
-    def kubectl(self, *args: str, check: bool = True, timeout: float = 120) -> str:
+    def kubectl(
+        self,
+        *args: str,
+        check: bool = True,
+        timeout: float = 120,
+        text: str | None = None,
+    ) -> str:
         """Run kubectl in the demo's namespace and return what it prints."""
         command = [
             "kubectl",
@@ -54,7 +60,9 @@ class Demo:
             "desktops",
             *args,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, timeout=timeout
+        )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(args)}: {done.stderr}{done.stdout}")
         return done.stdout
