@@ -96,8 +96,10 @@ class AdminImagesPage(PageHandler):
     async def post(self) -> None:
         """Publish or unpublish an image."""
         owner, name = self.get_body_argument("owner"), self.get_body_argument("name")
-        publish = self.get_body_argument("act") == "publish"
-        changes = {"visibility": "published" if publish else "private"}
+        changes: dict[str, object] = {"visibility": "private"}
+        if self.get_body_argument("act") == "publish":
+            # The version that was shown, not one that came since.
+            changes = {"published_version": self.form_number("number")}
         self.services.images.change(self.person, owner, name, changes)
         self.redirect(f"{self.services.prefix}admin/images")
 

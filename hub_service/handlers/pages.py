@@ -5,7 +5,7 @@ from typing import Any
 from tornado.web import HTTPError
 
 from hub_service.commits import CommitRequest
-from hub_service.errors import NotFound, PublicError, sentence
+from hub_service.errors import BadRequest, NotFound, PublicError, sentence
 from hub_service.handlers.base import (
     READ,
     WRITE,
@@ -81,6 +81,15 @@ class PageHandler(BaseHandler):
             return
         super().log_exception(*exc_info)
 
+    def form_number(self, name: str) -> int:
+        """Return the number in a field."""
+        text = self.get_body_argument(name, "")
+        if not text.isascii() or not text.isdigit() or len(text) > 9:
+            raise BadRequest(
+                "invalid_request", sentence("{value} is no number."), value=text[:40]
+            )
+        return int(text)
+
     def form_texts(self, name: str) -> list[str]:
         """Return the names in a text field, separated by spaces or commas."""
         return [
@@ -150,7 +159,7 @@ class ImagePage(PageHandler):
             self.redirect(f"{self.services.prefix}?deleted={freed}")
             return
         if act == "delete-version":
-            number = int(self.get_body_argument("number"))
+            number = self.form_number("number")
             await images.delete_version(person, owner, name, number)
         elif act == "ask":
             note = self.get_body_argument("note", "")
@@ -161,7 +170,7 @@ class ImagePage(PageHandler):
 
     def _changes(self, act: str) -> dict[str, Any]:
         if act == "activate":
-            return {"active_version": int(self.get_body_argument("number"))}
+            return {"active_version": self.form_number("number")}
         if act == "describe":
             return {
                 "title": self.get_body_argument("title"),

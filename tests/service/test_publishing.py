@@ -162,5 +162,13 @@ async def test_the_administrators_pages(
         assert words in reply.text
         refused = await page_client(world, "token-of-alice").get(path)
         assert refused.status_code == 403
+    form = {"owner": "alice", "name": "gis-course", "act": "publish", "number": "1"}
+    done = await pages.post("admin/images", data=form)
+    assert done.status_code == 302, done.text
+    assert await profiles_of(world, "bob") == {"gis-course": 1}
+    odd = await pages.post("admin/images", data={**form, "number": "one"})
+    assert (odd.status_code, "one is no number." in odd.text) == (422, True)
+    await pages.post("admin/images", data={**form, "act": "unpublish"})
+    assert await profiles_of(world, "bob") == {}
     french = await page_client(world, "token-of-root", "fr").get("admin")
     assert "Demandes" in french.text

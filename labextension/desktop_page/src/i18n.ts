@@ -50,6 +50,8 @@ function quantity(value: number, unit: number): string {
   return new Intl.NumberFormat(locale, {
     style: "unit",
     unit: UNITS[unit],
+    // The short form of a byte has no plural: "618 byte".
+    unitDisplay: unit === 0 ? "long" : "short",
     maximumFractionDigits: scaled < 10 && unit > 1 ? 1 : 0,
   }).format(scaled);
 }
