@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
+from tests.axe import barriers, needs_axe
 from tests.cluster.conftest import Demo, Visit, wait_for
 from tests.cluster.desktop import start
 
@@ -159,6 +160,28 @@ def test_an_image_is_published_by_an_administrator(
     admin.click("button[value=unpublish]")
     stranger.goto("/hub/spawn")
     expect(card).to_have_count(0)
+
+
+@needs_axe
+def test_nothing_is_a_barrier(person: Person, visit: Visit) -> None:
+    """Light and English, dark and French, and an administrator's pages."""
+    jobs = person.page.request.get(f"{PREFIX}api/v1/jobs").json()["items"]
+    image = f"images/{jobs[0]['image']['owner']}/{jobs[0]['image']['name']}"
+    theirs = ["", "desktops", image, "save?server=", f"jobs/{jobs[0]['id']}", "nothing"]
+    found = []
+    for page in (person.page, person.french):
+        for path in theirs:
+            page.goto(PREFIX + path)
+            found += [f"{path}: {one}" for one in barriers(page)]
+        page.goto(f"/hub/spawn/{person.name}/other")
+        # The bar above is JupyterHub's own.
+        found += [f"spawn: {one}" for one in barriers(page, without="nav")]
+    admin = visit("admin")
+    requests = admin.request.get(f"{PREFIX}api/v1/publication-requests").json()["items"]
+    for path in ("", "/images", "/jobs", "/audit", f"/requests/{requests[0]['id']}"):
+        admin.goto(f"{PREFIX}admin{path}")
+        found += [f"admin{path}: {one}" for one in barriers(admin)]
+    assert not found, "\n".join(found)
 
 
 def test_the_theme_is_chosen(person: Person) -> None:

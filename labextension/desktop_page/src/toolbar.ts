@@ -113,7 +113,7 @@ export class Toolbar {
     return h(
       "span",
       { class: "name" },
-      h("strong", {}, this.title),
+      h("h1", {}, this.title),
       customising && h("span", { class: "badge", title: t("customising_hint") }, t("customising")),
     );
   }

@@ -8,7 +8,7 @@ const USUAL_SECONDS = 5;
 const SLOW = 30;
 
 export class Veil {
-  private readonly title = h("h1", { class: "veil-title" });
+  private readonly title = h("h2", { class: "veil-title" });
   private readonly text = h("p", { class: "veil-text" });
   private readonly actions = h("div", { class: "veil-actions" });
   private readonly spinner = h("div", { class: "spinner", "aria-hidden": "true" });
