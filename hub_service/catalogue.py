@@ -69,8 +69,16 @@ class Catalogue:
             following = str(rows[limit - 1].id) if len(rows) > limit else None
             return Page(tuple(image_record(row) for row in rows[:limit]), following)
 
-    def add_version(self, owner: str, name: str, title: str, version: Version) -> Image:
-        """Record a version and make it the active one; the image is made when it is new.
+    def add_version(
+        self,
+        owner: str,
+        name: str,
+        title: str,
+        version: Version,
+        *,
+        activate: bool = True,
+    ) -> Image:
+        """Record a version, and make it the active one; the image is made when it is new.
 
         Recording the same digest under the same number again changes nothing, so a job
         that was interrupted just here can do it again.
@@ -92,7 +100,8 @@ class Catalogue:
                 )
             if not known:
                 row.versions.insert(0, version_row(version))
-            row.active = version.number
+            if activate:
+                row.active = version.number
             row.last_number = max(row.last_number, version.number)
             add_audit(session, owner, "version.add", f"{owner}/{name}:{version.number}")
             session.flush()

@@ -53,8 +53,14 @@ class JobEventsHandler(JobHandler):
 
     @needs_scope(READ)
     async def get(self, id: str) -> None:
-        """Send the job at once and after each change, until it ends or the client is gone."""
+        """Send the job at once and after each change, until it ends or the client is gone.
+
+        Of a build also the log, from where the client has it: an event's id is the number of
+        characters up to its end, and comes back as Last-Event-ID after a broken connection.
+        """
         self.own(id)
+        last = self.request.headers.get("Last-Event-ID", "")
+        self._logged = int(last) if last.isascii() and last.isdigit() else 0
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
         try:
@@ -63,6 +69,7 @@ class JobEventsHandler(JobHandler):
                     await self._send(": still here\n\n")
                     continue
                 job = self.own(id)
+                await self._send_log(id)
                 await self._send(
                     f"event: job\ndata: {json.dumps(self.views.job(job, self._))}\n\n"
                 )
@@ -72,6 +79,13 @@ class JobEventsHandler(JobHandler):
         except StreamClosedError:
             # The person closed the page: the job goes on.
             return
+
+    async def _send_log(self, id: str) -> None:
+        text = self.services.logs.text(id, self._logged)
+        if text:
+            start, self._logged = self._logged, self._logged + len(text)
+            data = json.dumps({"offset": start, "text": text})
+            await self._send(f"id: {self._logged}\nevent: log\ndata: {data}\n\n")
 
     async def _send(self, text: str) -> None:
         self.write(text)
