@@ -1,5 +1,6 @@
-// Bundles the desktop page into the Python package, and JupyterLab's button for its builder, which
-// takes it from build/; writes JupyterLab's catalogues from the words that both have.
+// Bundles the desktop page and JupyterLab's button into the Python package, and writes JupyterLab's
+// catalogues from the words that both have.
+import { execFileSync } from "node:child_process";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 
@@ -33,7 +34,9 @@ async function buildPage() {
   }
 }
 
-async function buildLabSource() {
+// esbuild bundles our source as it does the page's; Jupyter's builder makes of it what JupyterLab
+// loads (module federation), which shares JupyterLab's own packages.
+async function buildLab() {
   await rm("build", { recursive: true, force: true });
   await build({
     ...common,
@@ -42,6 +45,11 @@ async function buildLabSource() {
     // JupyterLab has these.
     packages: "external",
   });
+  const builder = "node_modules/@jupyter/builder/lib/build-labextension.js";
+  const core = "node_modules/@jupyterlab/core-meta/core.package.json";
+  const command = [builder, "--core-package-file", core, "."];
+  execFileSync(process.execPath, command, { stdio: ["ignore", "ignore", "inherit"] });
+  await copyFile("install.json", `${PACKAGE}/labextension/install.json`);
 }
 
 const readJson = async (path) => JSON.parse(await readFile(path, "utf8"));
@@ -64,4 +72,4 @@ async function writeCatalogues() {
   }
 }
 
-await Promise.all([buildPage(), buildLabSource(), writeCatalogues()]);
+await Promise.all([buildPage(), buildLab(), writeCatalogues()]);

@@ -161,8 +161,9 @@ def test_a_failure_says_what_is_safe_and_is_tried_again(
     assert len(hub.jobs) == 2
 
 
-def test_a_failure_that_nobody_saw_is_told_and_shown(
-    lab: JupyterServer, hub: FakeHubService, open_page: OpenPage
+@pytest.mark.parametrize("by", ["notice", "status"])
+def test_a_failure_that_nobody_saw_is_told_until_it_is_shown(
+    lab: JupyterServer, hub: FakeHubService, open_page: OpenPage, by: str
 ) -> None:
     page = open_page(lab.lab_url)
     job = begin_save(page, hub)
@@ -170,7 +171,8 @@ def test_a_failure_that_nobody_saw_is_told_and_shown(
     hub.fail_job(job["id"], "disk_full", "Not saved: the node is full.")
     toast = page.locator(".Toastify__toast")
     expect(toast).to_contain_text("Not saved: the node is full.")
-    toast.get_by_role("button", name="Show").click()
+    show = toast.get_by_role("button", name="Show")
+    (show if by == "notice" else status(page)).click()
     expect(page.get_by_role("dialog", name="Not saved")).to_be_visible()
     expect(toast).to_have_count(0)
 
