@@ -1,10 +1,13 @@
 """How far a build is, and why it failed, from its output and its pod (pure)."""
 
+import re
 from typing import Any
 
 from hub_service.build_output import BuildOutput
 from hub_service.errors import Conflict, PublicError, sentence
 from hub_service.workloads import WorkloadPod
+
+DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
 
 STAGES = {"fetch": "fetch", "guard": "fetch", "build": "build", "push": "push"}
 """Container -> what people are told of."""
@@ -78,10 +81,11 @@ def progress_of(output: BuildOutput, pod: WorkloadPod) -> dict[str, Any]:
             "state": states.get("guard", "waiting"),
             "seconds": _took(output, "fetch", "guard"),
         },
-        *output.steps,
+        # Which image it was is with the version; here its digest would only hide the step.
+        *({**step, "name": DIGEST.sub("", step["name"])} for step in output.steps),
         {
             "name": "push",
-            "state": states.get("push", "waiting"),
+            "state": "done" if output.result else states.get("push", "waiting"),
             "seconds": _took(output, "push"),
         },
     ]

@@ -14,7 +14,7 @@ UNPACKED = 2 << 30
 def unpack(archive: Path, target: Path) -> None:
     """Unpack an archive, or raise BuildError: nothing ever lands outside the target.
 
-    Links that lead out of the target, devices and absolute names are refused (PEP 706).
+    Links that lead out of the target, devices and absolute names are refused.
     """
     target.mkdir(parents=True, exist_ok=True)
     try:
@@ -34,7 +34,26 @@ def _untar(archive: Path, target: Path) -> None:
         for number, member in enumerate(tar):
             total += member.size
             _limit(number, total)
-            tar.extract(member, target, filter="data")
+            _check(member, target)
+            tar.extract(member, target, set_attrs=False)
+            if member.isfile():
+                (target / member.name).chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _check(member: tarfile.TarInfo, target: Path) -> None:
+    """Raise ValueError for what the data filter of newer Pythons refuses (PEP 706)."""
+    place = target / member.name
+    links_to = place
+    if member.issym():
+        links_to = place.parent / member.linkname
+    elif member.islnk():
+        links_to = target / member.linkname
+    elif not (member.isfile() or member.isdir()):
+        raise ValueError(f"{member.name} is no file, folder or link")
+    for path in (place, links_to):
+        # Links that were unpacked before are followed here as they would be there.
+        if not path.resolve().is_relative_to(target.resolve()):
+            raise ValueError(f"{member.name} leads out of the archive")
 
 
 def _unzip(archive: Path, target: Path) -> None:

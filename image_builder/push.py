@@ -4,7 +4,7 @@ import asyncio
 import fnmatch
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,22 @@ from oci.manifest import OCI_MANIFEST, Descriptor
 from oci.names import mirror_repository
 from oci.reference import Reference, registry_url
 from oci.upload import file_source
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the image goes."""
+
+    repository: str
+    tag: str
+    known: frozenset[str] = frozenset()
+    """The digests of the versions that are there already."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "Target":
+        """Read REPOSITORY, TAG and KNOWN."""
+        known = frozenset(environment.get("KNOWN", "").split())
+        return cls(environment["REPOSITORY"], environment["TAG"], known)
 
 
 @dataclass(frozen=True)
@@ -43,7 +59,7 @@ def push() -> None:
     plain = os.environ.get("PLAIN_HTTP", "").split()
     layout = Layout.open(IMAGE)
     try:
-        asyncio.run(send(RegistrySettings.read(), layout, bases, plain))
+        asyncio.run(send(RegistrySettings.read(), Target.read(), layout, bases, plain))
     except RegistryError as error:
         raise BuildError(
             "registry_unavailable",
@@ -54,21 +70,21 @@ def push() -> None:
 
 async def send(
     settings: RegistrySettings,
+    target: Target,
     layout: Layout,
     bases: dict[str, str],
     plain: Sequence[str],
 ) -> None:
     """Push blobs, then the manifest, by digest first; what is there is not sent again."""
-    repository, tag = os.environ["REPOSITORY"], os.environ["TAG"]
     async with httpx.AsyncClient(timeout=HTTP_TIMEOUT) as http:
         base = await base_of(layout, bases, http, plain)
-        sender = Sender(settings, repository, layout, http)
+        sender = Sender(settings, target.repository, layout, http)
         await sender.blobs(base.layers)
-        for target in (layout.descriptor.digest, tag):
+        for name in (layout.descriptor.digest, target.tag):
             await sender.client.put_manifest(
-                repository, target, layout.manifest, OCI_MANIFEST
+                target.repository, name, layout.manifest, OCI_MANIFEST
             )
-    known = layout.descriptor.digest in os.environ.get("KNOWN", "").split()
+    known = layout.descriptor.digest in target.known
     tell(result=result_of(layout, base, known=known))
 
 
