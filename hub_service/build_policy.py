@@ -46,5 +46,6 @@ def canonical(image: str) -> str:
 def _rule(action: str, identifier: str, match: str) -> dict[str, Any]:
     return {
         "action": action,
-        "selector": {"identifier": identifier, "matchType": match},
+        # Go's field name: another spelling is passed over, and everything is then a wildcard.
+        "selector": {"identifier": identifier, "match_type": match},
     }

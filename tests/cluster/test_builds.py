@@ -166,12 +166,15 @@ def test_buildkit_itself_refuses_what_the_rules_did_not_see(
     settings = cluster.get("configmap", "hub-service")["data"]
     template = json.loads(settings["build.json"])
     bases = json.loads(settings["config.json"])["HubService"]["build_bases"]
+    # An image that is there, but not offered.
+    registry = cluster.get("deployment", "registry")["spec"]["template"]["spec"]
+    other = registry["containers"][0]["image"]
     id, owner = uuid.uuid4().hex, f"eve-{uuid.uuid4().hex[:6]}"
     job = build_pod.job(template["job"], id=id, owner=owner, environment={"fetch": {}})
     name = job["metadata"]["name"]
     files = {
         **template["files"],
-        "Dockerfile": "FROM remote-desktop\nCOPY --from=127.0.0.1:5000/x:1 / /y\n",
+        "Dockerfile": f"FROM remote-desktop\nCOPY --from={other} / /y\n",
         "policy.json": source_policy(bases),
     }
     config = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name}}

@@ -96,7 +96,8 @@ def test_the_reader_that_a_file_asks_for_is_left_out_and_lines_stay() -> None:
 
 def test_the_policy_denies_all_but_what_is_offered() -> None:
     rules = json.loads(source_policy(OFFERED))["rules"]
-    assert rules[0]["action"] == "DENY" and rules[0]["selector"]["identifier"] == ".*"
+    everything = {"identifier": ".*", "match_type": "REGEX"}
+    assert rules[0] == {"action": "DENY", "selector": everything}
     converted = [one for one in rules if one["action"] == "CONVERT"]
     assert [one["selector"]["identifier"] for one in converted] == [
         "docker-image://docker.io/library/remote-desktop:latest"
