@@ -24,6 +24,13 @@ def whole(statement: Any) -> Any:
     )
 
 
+def id_of_cursor(cursor: str) -> int | None:
+    """Return the row's id that a page's `next` means; None for what never was one."""
+    # 18 digits fit the 64 bits that a database has for an id.
+    fits = cursor.isascii() and cursor.isdigit() and len(cursor) <= 18
+    return int(cursor) if fits else None
+
+
 def add_audit(
     session: Session,
     actor: str,

@@ -25,7 +25,15 @@ class JobsHandler(ApiHandler):
         )
 
 
-class JobHandler(ApiHandler):
+class OwnJobHandler(ApiHandler):
+    """Knows the person's job of an address."""
+
+    def own(self, id: str) -> Job:
+        """Return the person's job, or raise NotFound."""
+        return require_own_job(self.person, self.services.jobs.get(id))
+
+
+class JobHandler(OwnJobHandler):
     """One job."""
 
     @needs_scope(READ)
@@ -43,12 +51,8 @@ class JobHandler(ApiHandler):
             self.services.feed.changed(id)
         self.send(self.views.job(job, self._), status=202)
 
-    def own(self, id: str) -> Job:
-        """Return the person's job, or raise NotFound."""
-        return require_own_job(self.person, self.services.jobs.get(id))
 
-
-class JobEventsHandler(JobHandler):
+class JobEventsHandler(OwnJobHandler):
     """The progress of a job as server-sent events."""
 
     @needs_scope(READ)
