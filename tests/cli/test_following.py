@@ -112,8 +112,12 @@ def test_a_refusal_ends_it_at_once(fake: FakeHubService, followed: Followed) -> 
     assert clock.pauses == []
 
 
-def test_no_part_of_a_log_comes_twice(fake: FakeHubService, followed: Followed) -> None:
+@pytest.mark.parametrize("resumes", [True, False])
+def test_no_part_of_a_log_comes_twice(
+    fake: FakeHubService, followed: Followed, resumes: bool
+) -> None:
     follower, clock, shown = followed
+    fake.resumes = resumes
     job = fake.add_job(SERVER)
     fake.print_log(job["id"], "#1 FROM base\n#2 RUN é")
 
@@ -132,6 +136,8 @@ def test_no_part_of_a_log_comes_twice(fake: FakeHubService, followed: Followed) 
     helper.join()
     printed = [one for one in shown.getvalue().splitlines() if one.startswith("#")]
     assert printed == ["#1 FROM base", "#2 RUN écho [2J", "#3 done"]
+    streams = [one for one in fake.requests if one["what"].endswith("/events")]
+    assert [one["last_id"] for one in streams] == [None, "21"]
 
 
 def test_events_may_come_in_any_pieces() -> None:
@@ -172,7 +178,7 @@ def test_a_reader_that_has_enough_is_no_failure(
         fake.add_job({"user": "alice", "name": str(number)})
     process = subprocess.Popen(
         [sys.executable, "-m", "desktops_cli", "jobs", "--json"],
-        env={**os.environ, **desk.environ},
+        env={**os.environ, **desk.environ, "PYTHONUNBUFFERED": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

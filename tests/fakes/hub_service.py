@@ -68,6 +68,7 @@ class FakeHubService:
         self.contexts: dict[str, bytes] = {}
         self.logs: dict[str, str] = {}
         self.keepalive = 25.0
+        self.resumes = True
 
     def fail(self, what: str, failure: Failure) -> None:
         """Let the next `failure.times` requests of `what` ("POST /commits") go wrong."""

@@ -30,6 +30,7 @@ class FakeHandler(web.RequestHandler):
                 "what": what,
                 "body": self._json(),
                 "language": self.request.headers.get("Accept-Language"),
+                "last_id": self.request.headers.get("Last-Event-ID"),
                 "token": self.request.headers.get("Authorization"),
             }
         )
@@ -136,7 +137,8 @@ class Events(FakeHandler):
 
     async def _send(self, job_id: str) -> None:
         cut = self.fake.streams_cut
-        logged = int(self.request.headers.get("Last-Event-ID", "0"))
+        last_id = self.request.headers.get("Last-Event-ID", "0")
+        logged = int(last_id) if self.fake.resumes else 0
         while True:
             job = self.fake.jobs[job_id]
             changed = self.fake.changed(job_id)
