@@ -36,7 +36,7 @@ KUBERNETES_PROGRAMS = (
 
 @dataclass(frozen=True)
 class Build:
-    """One run of the Go compiler: either a folder of ours, or packages of a module at a version."""
+    """One run of the Go compiler: a folder of ours (or packages of its module), or of a version."""
 
     name: str
     minutes: str
@@ -67,6 +67,9 @@ class Build:
             self.flags,
             *(["-tags", self.tags] if self.tags else []),
         ]
+        if self.folder and self.packages:
+            # `go install` at a version refuses a module that replaces others: a folder lists it.
+            return ["go", "build", *options, "-o", f"{target}/", *self.packages]
         if self.folder:
             return ["go", "build", *options, "-o", str(target / self.name), "."]
         return [
@@ -127,6 +130,14 @@ BUILDS = (
         programs=("registry",),
     ),
     Build(
+        "buildkit",
+        "about 4 minutes",
+        folder="buildkit",
+        packages=[
+            f"github.com/moby/buildkit/cmd/{n}" for n in ("buildkitd", "buildctl")
+        ],
+    ),
+    Build(
         "helm",
         "about 1 minute",
         packages=["helm.sh/helm/v3/cmd/helm"],
@@ -149,7 +160,9 @@ def ensure_binaries(cache: Path, links: Path, say: Callable[[str], None]) -> Non
             _make(build, folder)
             say(f"built {build.name} in {time.monotonic() - started:.0f} s")
         for program in build.programs:
-            binary = folder / (build.name if build.folder else program)
+            binary = folder / (
+                build.name if build.folder and not build.packages else program
+            )
             link = links / program
             if not link.is_symlink() or link.readlink() != binary:
                 link.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import logging
 import os
 import signal
@@ -15,27 +16,28 @@ from sqlalchemy import Engine
 from tornado.httpserver import HTTPServer
 from tornado.web import Application as TornadoApplication
 from tornado.web import StaticFileHandler
-from traitlets import Float, Integer, Unicode, default
+from traitlets import Dict, Float, Integer, Unicode, default
 from traitlets.config import Application
 
 from hub_service.agent_client import AgentClient
-from hub_service.audit_log import AuditLog
-from hub_service.catalogue import Catalogue
+from hub_service.build_follower import BuildFollower
+from hub_service.builds import Builds, BuildSettings
 from hub_service.commits import Commits
 from hub_service.database import open_database
 from hub_service.events import JobFeed
 from hub_service.handlers import default_handlers
 from hub_service.hub_client import HubClient
 from hub_service.images import Images
-from hub_service.job_store import JobStore
 from hub_service.kube import Cluster
 from hub_service.metrics import Metrics
+from hub_service.models import BUILD, COMMIT
 from hub_service.openapi import Contract
-from hub_service.publication_store import PublicationStore
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.registry import ImageStore
 from hub_service.services import Services
+from hub_service.stores import Stores
+from hub_service.workloads import Workloads
 from oci.auth import Credentials
 from oci.client import RegistryClient
 
@@ -108,6 +110,26 @@ class HubService(Application):
         help="Seconds between two looks at the unfinished jobs: how fresh progress is.",
     )
 
+    build_template_file = Unicode(
+        "",
+        config=True,
+        help="The Job and the volume claim of a build, as the chart makes them; empty = no builds.",
+    )
+    build_bases = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        config=True,
+        help="What a Dockerfile may have behind FROM, and the image that each name means.",
+    )
+    builds_running = Integer(
+        2,
+        config=True,
+        help="How many builds run at once; each person's run one by one.",
+    )
+    builds_waiting = Integer(
+        5, config=True, help="How many builds of one person may wait."
+    )
+
     @default("registry_username")
     def _default_registry_username(self) -> str:
         return os.environ.get("REGISTRY_USERNAME", "")
@@ -162,6 +184,7 @@ class HubService(Application):
                 server.stop()
                 loop.cancel()
                 await asyncio.gather(loop, return_exceptions=True)
+                await services.follower.close()
                 await cluster.close()
                 await JupyterHubHTTPClient.loop_instance().close()
                 engine.dispose()
@@ -181,46 +204,50 @@ class HubService(Application):
         self, engine: Engine, http: httpx.AsyncClient, cluster: Cluster, auth: HubOAuth
     ) -> Services:
         """Build the objects of the service around what talks to the outside."""
-        metrics, feed = Metrics(), JobFeed()
-        catalogue, jobs = Catalogue(engine), JobStore(engine)
+        stores = Stores.open(engine, self._image_store(http))
         hub = HubClient(http, auth.api_url, auth.api_token)
-        store = self._image_store(http)
-        commits = Commits(
-            catalogue=catalogue,
-            jobs=jobs,
-            cluster=cluster,
-            agents=AgentClient(http, Path(self.agent_token_file)),
-            store=store,
-            hub=hub,
-            container=self.container_name,
+        feed, metrics = JobFeed(), Metrics()
+        workloads = Workloads(cluster.api_client, namespace=self.namespace)
+        follower = BuildFollower(workloads, stores.logs, feed)
+        agents = AgentClient(http, Path(self.agent_token_file))
+        container = self.container_name
+        commits = Commits(stores, cluster, agents, hub, container=container)
+        builds = Builds(stores, workloads, follower, self._build_settings())
+        reconciler = Reconciler(
+            jobs=stores.jobs,
+            uses={COMMIT: commits, BUILD: builds},
+            feed=feed,
+            interval=self.reconcile_interval,
+            ended=metrics.job_ended,
         )
+        # Made of the service's own token: a restart logs nobody out in the middle of a save.
+        secret = hashlib.sha256(b"cookies:" + auth.api_token.encode()).digest()
         return Services(
-            catalogue=catalogue,
-            jobs=jobs,
-            images=Images(catalogue=catalogue, jobs=jobs, store=store),
-            publishing=Publishing(
-                catalogue=catalogue, requests=PublicationStore(engine)
-            ),
-            audit=AuditLog(engine),
+            **vars(stores),
+            images=Images(stores),
+            publishing=Publishing(stores),
             commits=commits,
-            reconciler=Reconciler(
-                jobs=jobs,
-                commits=commits,
-                feed=feed,
-                interval=self.reconcile_interval,
-                ended=metrics.job_ended,
-            ),
+            builds=builds,
+            follower=follower,
+            reconciler=reconciler,
             feed=feed,
             hub=hub,
-            store=store,
             metrics=metrics,
             contract=Contract(),
             hub_prefix=self.hub_prefix,
             prefix=auth.base_url,
-            # Made of the service's own token: a restart logs nobody out in the middle of a save.
-            cookie_secret=hashlib.sha256(
-                b"cookies:" + auth.api_token.encode()
-            ).digest(),
+            cookie_secret=secret,
+        )
+
+    def _build_settings(self) -> BuildSettings:
+        template = None
+        if self.build_template_file:
+            template = json.loads(Path(self.build_template_file).read_text())
+        return BuildSettings(
+            template=template,
+            bases=self.build_bases,
+            running=self.builds_running,
+            waiting=self.builds_waiting,
         )
 
     def _image_store(self, http: httpx.AsyncClient) -> ImageStore:

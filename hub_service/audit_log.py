@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from hub_service.models import Act
 from hub_service.orm import AuditRow
-from hub_service.records import id_of_cursor
+from hub_service.records import number_of
 
 
 class AuditLog:
@@ -22,7 +22,7 @@ class AuditLog:
         `query` is an actor, or a part of an image's path.
         """
         statement = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit + 1)
-        before = id_of_cursor(cursor)
+        before = number_of(cursor)
         if before is not None:
             statement = statement.where(AuditRow.id < before)
         if query:

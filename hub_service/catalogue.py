@@ -14,7 +14,7 @@ from hub_service.orm import ImageRow, ShareRow, VersionRow
 from hub_service.records import (
     add_audit,
     find_image,
-    id_of_cursor,
+    number_of,
     image_record,
     version_row,
     whole,
@@ -68,7 +68,7 @@ class Catalogue:
         conditions += [ImageRow.owner == owner] if owner else []
         conditions += [ImageRow.visibility == visibility] if visibility else []
         conditions += [ImageRow.active.is_not(None)] if startable else []
-        before = id_of_cursor(cursor)
+        before = number_of(cursor)
         conditions += [ImageRow.id < before] if before is not None else []
         statement = select(ImageRow).where(*conditions).order_by(ImageRow.id.desc())
         with Session(self._engine) as session:
@@ -76,8 +76,16 @@ class Catalogue:
             following = str(rows[limit - 1].id) if len(rows) > limit else None
             return Page(tuple(image_record(row) for row in rows[:limit]), following)
 
-    def add_version(self, owner: str, name: str, title: str, version: Version) -> Image:
-        """Record a version and make it the active one; the image is made when it is new.
+    def add_version(
+        self,
+        owner: str,
+        name: str,
+        title: str,
+        version: Version,
+        *,
+        activate: bool = True,
+    ) -> Image:
+        """Record a version, and make it the active one; the image is made when it is new.
 
         Recording the same digest under the same number again changes nothing, so a job
         that was interrupted just here can do it again.
@@ -99,7 +107,8 @@ class Catalogue:
                 )
             if not known:
                 row.versions.insert(0, version_row(version))
-            row.active = version.number
+            if activate:
+                row.active = version.number
             row.last_number = max(row.last_number, version.number)
             add_audit(session, owner, "version.add", f"{owner}/{name}:{version.number}")
             session.flush()

@@ -3,33 +3,30 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
+from hub_service.advancing import end, next_number, stamped, wait
 from hub_service.agent_client import AgentClient
-from hub_service.catalogue import Catalogue
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
 from hub_service.hub_client import HubClient
-from hub_service.job_store import JobStore
 from hub_service.kube import Cluster, SessionPod
 from hub_service.models import (
     CANCELLED,
+    COMMIT,
     FAILED,
     RUNNING,
     SUCCEEDED,
     Job,
     Person,
     Server,
-    Version,
 )
 from hub_service.naming import checked_description, checked_title, name_of_title
 from hub_service.policy import require_own_server
-from hub_service.registry import ImageStore
+from hub_service.stores import Stores
 
 ATTEMPTS = 3
 """How often an agent that lost a save (it was restarted) is given it again."""
-PATIENCE = timedelta(minutes=2)
-"""How long a part may be silent before a save fails: an agent's restart takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +51,19 @@ class Commits:
 
     def __init__(
         self,
-        *,
-        catalogue: Catalogue,
-        jobs: JobStore,
+        stores: Stores,
         cluster: Cluster,
         agents: AgentClient,
-        store: ImageStore,
         hub: HubClient,
+        *,
         container: str,
     ) -> None:
-        self._catalogue = catalogue
-        self._jobs = jobs
+        self._catalogue = stores.catalogue
+        self._jobs = stores.jobs
+        self._store = stores.store
+        self._recording = stores.recording
         self._cluster = cluster
         self._agents = agents
-        self._store = store
         self._hub = hub
         self._container = container
 
@@ -107,18 +103,14 @@ class Commits:
         # From here to the row nothing is awaited, so no second request comes in between.
         active = self._jobs.unfinished()
         _refuse_second(active, request.server)
-        same = [
-            job.number
-            for job in active
-            if (job.owner, job.image) == (person.name, name)
-        ]
         return self._jobs.add(
+            kind=COMMIT,
             id=uuid.uuid4().hex,
             owner=person.name,
             server=request.server,
             image=name,
             title=known.title if known else title,
-            number=max([self._catalogue.last_number(person.name, name), *same]) + 1,
+            number=next_number(self._catalogue, active, person.name, name),
             request={
                 "pod_uid": pod.uid,
                 "node": pod.node,
@@ -134,12 +126,10 @@ class Commits:
         try:
             changes = await self._step(job)
         except Unavailable as error:
-            changes = _wait(job, error)
+            changes = wait(job, error)
         except PublicError as error:
-            changes = _end(FAILED, error=error.to_dict())
-        if changes.get("state") in (SUCCEEDED, FAILED, CANCELLED):
-            changes["ended"] = datetime.now(UTC)
-        return self._jobs.update(job.id, **changes)
+            changes = end(FAILED, error=error.to_dict())
+        return self._jobs.update(job.id, **stamped(changes))
 
     async def follow_up(self, job: Job) -> None:
         """Do what belongs to the end of a job: stop the desktop if asked, leave no litter."""
@@ -147,7 +137,7 @@ class Commits:
             if job.request["stop_after"]:
                 await self._hub.stop(job.server)
         elif job.attempts:
-            await self._discard(job)
+            await self._recording.discard(job)
 
     async def _step(self, job: Job) -> dict[str, Any]:
         agent = await self._cluster.agent_on(job.request["node"])
@@ -156,7 +146,7 @@ class Commits:
         status = await self._agents.status(agent, job.id) if job.attempts else None
         if status:
             return await self._take(job, status)
-        return _end(CANCELLED) if job.cancel else await self._hand_over(job, agent)
+        return end(CANCELLED) if job.cancel else await self._hand_over(job, agent)
 
     async def _hand_over(self, job: Job, agent: str) -> dict[str, Any]:
         """Give the job to the agent: the first time, or again after it was restarted."""
@@ -195,52 +185,18 @@ class Commits:
             told = AgentError(
                 error["code"], error["message"], details=error.get("details")
             )
-            return {**changes, **_end(FAILED, error=told.to_dict())}
+            return {**changes, **end(FAILED, error=told.to_dict())}
         if status["state"] == "cancelled":
-            return {**changes, **_end(CANCELLED)}
+            return {**changes, **end(CANCELLED)}
         if status["state"] == "succeeded":
             return {**changes, **await self._record(job, status["result"])}
         return {**changes, "state": RUNNING}
 
     async def _record(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
         """Make the version known once the registry really holds it."""
-        if not await self._store.holds(job.owner, job.image, result["digest"]):
-            raise Conflict(
-                "version_missing",
-                sentence(
-                    "The image store does not hold what was sent to it. Your desktop is unharmed. "
-                    "Save it again."
-                ),
-                details={"digest": result["digest"]},
-            )
-        version = Version(
-            number=job.number,
-            digest=result["digest"],
-            reference=self._store.reference(job.owner, job.image, result["digest"]),
-            note=job.request["description"],
-            created=datetime.now(UTC),
-            size=result["size"],
-            new_bytes=result["new_bytes"],
-            layers=result["layers"],
-            base=result["base"],
-            origin=result["origin"],
-            details={key: result[key] for key in _DETAILS if key in result},
-        )
-        self._catalogue.add_version(job.owner, job.image, job.title, version)
-        return _end(SUCCEEDED, result=result)
-
-    async def _discard(self, job: Job) -> None:
-        """Delete what a save that did not end well may have pushed.
-
-        An agent writes the tag last; if it was lost right after that, the registry holds
-        a manifest that no version names. One that an earlier version names too (nothing
-        had changed) stays.
-        """
-        digest = await self._store.digest_of(job.owner, job.image, job.number)
-        image = self._catalogue.image(job.owner, job.image)
-        known = {version.digest for version in image.versions} if image else set()
-        if digest and digest not in known:
-            await self._store.delete(job.owner, job.image, digest)
+        await self._recording.require_held(job, result["digest"])
+        self._recording.record(job, result)
+        return end(SUCCEEDED, result=result)
 
     async def _running_pod(self, server: Server) -> SessionPod:
         pod = await self._cluster.session_pod(server)
@@ -282,44 +238,14 @@ class Commits:
         }
 
 
-_DETAILS = (
-    "packages",
-    "biggest",
-    "left_out",
-    "changed_while_saved",
-    "seconds",
-    "changed_bytes",
-    "entries",
-    "peak_memory",
-)
-
-
 def _refuse_second(active: Sequence[Job], server: Server) -> None:
     for job in active:
-        if job.server == server:
+        if job.kind == COMMIT and job.server == server:
             raise Conflict(
                 "save_in_progress",
                 sentence("This desktop is being saved already."),
                 details={"job": job.id},
             )
-
-
-def _end(
-    state: str,
-    *,
-    error: dict[str, Any] | None = None,
-    result: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    return {"state": state, "error": error, "result": result, "silent_since": None}
-
-
-def _wait(job: Job, error: Unavailable) -> dict[str, Any]:
-    """Go on waiting for a silent part, or give up when it was silent too long."""
-    now = datetime.now(UTC)
-    since = job.silent_since or now
-    if now - since > PATIENCE:
-        return _end(FAILED, error=error.to_dict())
-    return {"silent_since": since}
 
 
 def _progress(status: dict[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from hub_service.catalogue import Catalogue
 from hub_service.errors import BadRequest, Conflict, NotFound, sentence
-from hub_service.job_store import JobStore
 from hub_service.models import PUBLISHED, Image, Person, Version
 from hub_service.naming import checked_description, checked_title
 from hub_service.policy import (
@@ -13,18 +11,16 @@ from hub_service.policy import (
     require_publisher,
     require_seen,
 )
-from hub_service.registry import ImageStore
+from hub_service.stores import Stores
 
 
 class Images:
     """The use-cases of an image that is there already."""
 
-    def __init__(
-        self, *, catalogue: Catalogue, jobs: JobStore, store: ImageStore
-    ) -> None:
-        self._catalogue = catalogue
-        self._jobs = jobs
-        self._store = store
+    def __init__(self, stores: Stores) -> None:
+        self._catalogue = stores.catalogue
+        self._jobs = stores.jobs
+        self._store = stores.store
 
     def seen(self, person: Person, owner: str, name: str) -> Image:
         """Return an image, or raise NotFound when the person may not see it."""

@@ -22,6 +22,7 @@ class JobStore:
     def add(
         self,
         *,
+        kind: str,
         id: str,
         owner: str,
         server: Server,
@@ -30,10 +31,10 @@ class JobStore:
         number: int,
         request: dict[str, Any],
     ) -> Job:
-        """Record a new commit, queued."""
+        """Record a new job, queued."""
         row = JobRow(
             id=id,
-            kind="commit",
+            kind=kind,
             state=QUEUED,
             owner=owner,
             server_user=server.user,

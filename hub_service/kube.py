@@ -92,6 +92,12 @@ class Cluster:
             node=node,
         )
 
+    @property
+    def api_client(self) -> client.ApiClient:
+        """The connection to the API server."""
+        connection: client.ApiClient = self._api.api_client
+        return connection
+
     async def close(self) -> None:
         """Close the connections."""
         await self._api.api_client.close()

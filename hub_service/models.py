@@ -13,6 +13,8 @@ QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = (
 )
 UNFINISHED = (QUEUED, RUNNING)
 
+COMMIT, BUILD = "commit", "build"
+
 PRIVATE, SHARED, PUBLISHED = "private", "shared", "published"
 VISIBILITIES = (PRIVATE, SHARED, PUBLISHED)
 
@@ -191,7 +193,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Job:
-    """A commit while it is under way, and afterwards what became of it."""
+    """A commit or a build while it is under way, and afterwards what became of it."""
 
     id: str
     kind: str
@@ -202,13 +204,13 @@ class Job:
     title: str
     number: int
     request: dict[str, Any]
-    """What was asked: description, include_home, exclude, stop_after; and the pod's uid."""
+    """What was asked; of a commit also the pod's uid, of a build the Dockerfile."""
     progress: dict[str, Any]
-    """The agent's last word: step, steps, bytes_done, bytes_total, rate."""
+    """The last word of whoever does it: step, steps, bytes_done, bytes_total, rate."""
     error: dict[str, Any] | None
     result: dict[str, Any] | None
     attempts: int
-    """How often an agent was given this job."""
+    """How often the work was begun."""
     silent_since: datetime | None
     """Since when the part that should answer does not."""
     cancel: bool

@@ -1,11 +1,10 @@
 """What everybody may start: asked for by owners, decided by administrators."""
 
-from hub_service.catalogue import Catalogue
 from hub_service.errors import BadRequest, Conflict, NotFound, sentence
 from hub_service.models import DECISIONS, REFUSED, Person, PublicationRequest
 from hub_service.naming import checked_description
 from hub_service.policy import require_changed_by, require_publisher, require_seen
-from hub_service.publication_store import PublicationStore
+from hub_service.stores import Stores
 
 
 class Publishing:
@@ -16,9 +15,9 @@ class Publishing:
     - whoever asked sees the answer and its reason
     """
 
-    def __init__(self, *, catalogue: Catalogue, requests: PublicationStore) -> None:
-        self._catalogue = catalogue
-        self._requests = requests
+    def __init__(self, stores: Stores) -> None:
+        self._catalogue = stores.catalogue
+        self._requests = stores.requests
 
     def ask(
         self, person: Person, owner: str, name: str, number: int | None, note: str

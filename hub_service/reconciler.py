@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from hub_service.builds import Builds
 from hub_service.commits import Commits
 from hub_service.errors import PublicError, sentence
 from hub_service.events import JobFeed
@@ -26,13 +27,13 @@ class Reconciler:
         self,
         *,
         jobs: JobStore,
-        commits: Commits,
+        uses: Mapping[str, Commits | Builds],
         feed: JobFeed,
         interval: float,
         ended: Callable[[Job], None],
     ) -> None:
         self._jobs = jobs
-        self._commits = commits
+        self._uses = uses
         self._feed = feed
         self._interval = interval
         self._ended = ended
@@ -49,7 +50,10 @@ class Reconciler:
             while True:
                 self._turn()
                 try:
-                    await asyncio.wait_for(self._wake.wait(), self._interval)
+                    # Not wait_for: until Python 3.12 it may lose a cancellation that comes
+                    # together with the event, and the program would never end (bpo-37658).
+                    async with asyncio.timeout(self._interval):
+                        await self._wake.wait()
                 except TimeoutError:
                     pass
                 self._wake.clear()
@@ -73,14 +77,14 @@ class Reconciler:
 
     async def _advance_once(self, job: Job) -> None:
         try:
-            after = await self._commits.advance(job)
+            after = await self._uses[job.kind].advance(job)
         except Exception:
             log.exception("Job %s of %s failed by a defect", job.id, job.owner)
             error = PublicError(
                 "internal_error",
                 sentence(
-                    "Something went wrong on our side. Your desktop is unharmed. "
-                    "Try again, or tell your administrator: save {job}."
+                    "Something went wrong on our side. Your desktops are unharmed. "
+                    "Try again, or tell your administrator: job {job}."
                 ),
                 job=job.id,
             )
@@ -88,13 +92,15 @@ class Reconciler:
         self._feed.changed(job.id)
         if not after.unfinished:
             await self._follow_up(after)
+            # Whoever waits for this one's place need not wait for the next turn.
+            self.wake()
 
     async def _follow_up(self, job: Job) -> None:
         why = job.error["code"] if job.error else ""
         log.info("Job %s of %s ended: %s %s", job.id, job.owner, job.state, why)
         self._ended(job)
         try:
-            await self._commits.follow_up(job)
+            await self._uses[job.kind].follow_up(job)
         except PublicError as error:
             # The result stands; only what should happen afterwards did not.
             log.warning("After job %s: %s %s", job.id, error, error.details)

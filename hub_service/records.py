@@ -24,11 +24,11 @@ def whole(statement: Any) -> Any:
     )
 
 
-def id_of_cursor(cursor: str) -> int | None:
-    """Return the row's id that a page's `next` means; None for what never was one."""
-    # 18 digits fit the 64 bits that a database has for an id.
-    fits = cursor.isascii() and cursor.isdigit() and len(cursor) <= 18
-    return int(cursor) if fits else None
+def number_of(text: str) -> int | None:
+    """Return the number that a cursor or an event's id means; None for what never was one."""
+    # 18 digits fit the 64 bits that a database has for a number.
+    fits = text.isascii() and text.isdigit() and len(text) <= 18
+    return int(text) if fits else None
 
 
 def add_audit(

@@ -1,7 +1,7 @@
 """What hub_service asks of the registry: does it answer, is a version there, delete it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from hub_service.errors import Unavailable, sentence
 from oci.client import RegistryClient
@@ -20,11 +20,21 @@ class ImageStore:
     def __init__(self, client: RegistryClient, *, host: str, prefix: str) -> None:
         self._client = client
         self._host = host
-        self._prefix = prefix
+        self.prefix = prefix
 
     def reference(self, owner: str, name: str, digest: str) -> str:
         """Return what a pod starts; the digest makes it mean one version for ever."""
-        return f"{self._host}/{repository(self._prefix, owner, name)}@{digest}"
+        return f"{self._host}/{repository(self.prefix, owner, name)}@{digest}"
+
+    def repository(self, owner: str, name: str) -> str:
+        """Return where the versions of an image are kept."""
+        return repository(self.prefix, owner, name)
+
+    @asynccontextmanager
+    async def registry(self) -> AsyncIterator[RegistryClient]:
+        """Give the client; what the registry refuses in the block becomes Unavailable."""
+        with _translated():
+            yield self._client
 
     async def ping(self) -> None:
         """Raise Unavailable unless the registry answers."""
@@ -36,7 +46,7 @@ class ImageStore:
         """Say whether the manifest of a version is there."""
         with _translated():
             found = await self._client.head_manifest(
-                repository(self._prefix, owner, name), str(Digest(digest))
+                repository(self.prefix, owner, name), str(Digest(digest))
             )
         return found is not None
 
@@ -44,7 +54,7 @@ class ImageStore:
         """Return the digest that a version's tag names; None when there is no such tag."""
         with _translated():
             found = await self._client.head_manifest(
-                repository(self._prefix, owner, name), tag(number)
+                repository(self.prefix, owner, name), tag(number)
             )
         return str(found.digest) if found else None
 
@@ -52,7 +62,7 @@ class ImageStore:
         """Delete the manifest of a version; one that is gone is deleted already."""
         with _translated():
             await self._client.delete_manifest(
-                repository(self._prefix, owner, name), str(Digest(digest))
+                repository(self.prefix, owner, name), str(Digest(digest))
             )
 
 

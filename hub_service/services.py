@@ -2,34 +2,31 @@
 
 from dataclasses import dataclass
 
-from hub_service.audit_log import AuditLog
-from hub_service.catalogue import Catalogue
+from hub_service.build_follower import BuildFollower
+from hub_service.builds import Builds
 from hub_service.commits import Commits
 from hub_service.events import JobFeed
 from hub_service.hub_client import HubClient
 from hub_service.images import Images
-from hub_service.job_store import JobStore
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
-from hub_service.registry import ImageStore
+from hub_service.stores import Stores
 
 
 @dataclass(frozen=True)
-class Services:
+class Services(Stores):
     """The objects of one running hub_service."""
 
-    catalogue: Catalogue
-    jobs: JobStore
     images: Images
     publishing: Publishing
-    audit: AuditLog
     commits: Commits
+    builds: Builds
+    follower: BuildFollower
     reconciler: Reconciler
     feed: JobFeed
     hub: HubClient
-    store: ImageStore
     metrics: Metrics
     contract: Contract
     hub_prefix: str

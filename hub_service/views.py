@@ -1,10 +1,21 @@
 """Jobs, images and errors as a person sees them: in their language, with links (pure)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from desktop_i18n import Translate
+from hub_service.dockerfile import Problem
 from hub_service.errors import PublicError, sentence
-from hub_service.models import CANCELLED, FAILED, QUEUED, SUCCEEDED, Image, Job, Server
+from hub_service.models import (
+    BUILD,
+    CANCELLED,
+    FAILED,
+    QUEUED,
+    SUCCEEDED,
+    Image,
+    Job,
+    Server,
+)
 from hub_service.naming import image_path, start_link
 
 AGENT_SENTENCES = {
@@ -58,6 +69,8 @@ def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
     if template and error.get("agent"):
         details = {**error["details"], "reported": error["text"]}
         return {"code": error["code"], "message": _(template), "details": details}
+    if error["code"] == "dockerfile_refused":
+        return _refused_view(error, _)
     text, values = error["text"], error["values"]
     message = _(text, **values)
     return {"code": error["code"], "message": message, "details": error["details"]}
@@ -66,6 +79,23 @@ def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
 def public_error_view(error: PublicError, _: Translate) -> dict[str, Any]:
     """Return the wire form of an error that was just raised."""
     return error_view(error.to_dict(), _)
+
+
+def _refused_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
+    """Return what is wrong with a Dockerfile, each problem in the person's language."""
+    found = [Problem(**one) for one in error["details"]["problems"]]
+    views = problem_views(found, _)
+    template = error["text"]
+    message = _(template, line=views[0]["line"], problem=views[0]["message"])
+    return {"code": error["code"], "message": message, "details": {"problems": views}}
+
+
+def problem_views(found: Sequence[Problem], _: Translate) -> list[dict[str, Any]]:
+    """Return problems of a Dockerfile: line, rule, and a sentence."""
+    return [
+        {"line": one.line, "rule": one.rule, "message": _(one.text, **one.values)}
+        for one in found
+    ]
 
 
 class Views:
@@ -115,6 +145,7 @@ class Views:
             "links": {
                 "self": f"{self.prefix}api/v1/jobs/{job.id}",
                 "events": f"{self.prefix}api/v1/jobs/{job.id}/events",
+                "log": f"{self.prefix}api/v1/jobs/{job.id}/log",
                 "page": f"{self.prefix}jobs/{job.id}",
                 "image": f"{self.prefix}{page}",
                 "start": self.start(job.owner, job.owner, job.image),
@@ -124,12 +155,17 @@ class Views:
 
 def job_message(job: Job, _: Translate) -> str:
     """Return the one sentence that says where a job stands."""
+    if job.state == FAILED and job.error:
+        return str(error_view(job.error, _)["message"])
+    return build_message(job, _) if job.kind == BUILD else commit_message(job, _)
+
+
+def commit_message(job: Job, _: Translate) -> str:
+    """Return where a save stands that did not fail."""
     if job.state == SUCCEEDED:
         return _(
             "Saved as {title}, version {number}.", title=job.title, number=job.number
         )
-    if job.state == FAILED and job.error:
-        return str(error_view(job.error, _)["message"])
     if job.state == CANCELLED:
         return _("Cancelled. Your desktop is unharmed and nothing was saved.")
     if job.cancel:
@@ -141,15 +177,31 @@ def job_message(job: Job, _: Translate) -> str:
         )
     if job.state == QUEUED:
         return _("Waiting to begin. Your desktop keeps running.")
-    return step_message((job.progress or {}).get("step"), _)
-
-
-def step_message(step: str | None, _: Translate) -> str:
-    """Return what is being done in a step of a save."""
     return {
         "plan": _("Looking at what changed…"),
         "read": _("Reading what changed. Your desktop keeps running."),
         "freeze": _("Holding the desktop still for a moment…"),
         "push": _("Sending the image…"),
         "manifest": _("Checking…"),
-    }.get(step or "", _("Beginning…"))
+    }.get((job.progress or {}).get("step") or "", _("Beginning…"))
+
+
+def build_message(job: Job, _: Translate) -> str:
+    """Return where a build stands that did not fail."""
+    if job.state == SUCCEEDED:
+        return _("Built {title}, version {number}.", title=job.title, number=job.number)
+    if job.state == CANCELLED:
+        return _("Cancelled. Nothing was built.")
+    if job.cancel:
+        return _("Cancelling…")
+    if job.state == QUEUED:
+        place = (job.progress or {}).get("place") or 1
+        return _("Waiting: number {place} in the queue.", place=place)
+    if job.silent_since:
+        return _("A part of the system does not answer just now; we keep trying.")
+    return {
+        "fetch": _("Preparing…"),
+        "build": _("Building…"),
+        "push": _("Sending the image…"),
+        "test": _("Trying whether the desktop comes up…"),
+    }.get((job.progress or {}).get("step") or "", _("Beginning…"))

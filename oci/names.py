@@ -84,6 +84,14 @@ def mirror_repository(prefix: str) -> str:
     return f"{_checked_prefix(prefix)}/mirror__bases"
 
 
+def context_repository(prefix: str, owner: str) -> str:
+    """Where the files are kept that a person sent along with a Dockerfile, until it is built.
+
+    No slug contains an underscore, so no image is ever called like it.
+    """
+    return f"{_checked_prefix(prefix)}/{slug(owner)}/build__contexts"
+
+
 def tag(number: int) -> str:
     """The tag of a version: `v1`, `v2`, …"""
     if number < 1:

@@ -7,12 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .changes import Change, Kind, Walker, size_of
-from .container import Desktop, strange
-from .exclusions import MOUNT, SECRET, Rules, printable, relative, volumes
-from .lower import LowerView
-from .overlay import Strange
-from .packages import (
+from oci.packages import (
     DPKG_LIMIT,
     DPKG_STATUS,
     Versions,
@@ -20,6 +15,12 @@ from .packages import (
     dist_info,
     dpkg_versions,
 )
+
+from .changes import Change, Kind, Walker, size_of
+from .container import Desktop, strange
+from .exclusions import MOUNT, SECRET, Rules, printable, relative, volumes
+from .lower import LowerView
+from .overlay import Strange
 
 _BIGGEST = 10
 # Enough to read, and few enough for a dialog.

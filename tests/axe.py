@@ -14,16 +14,19 @@ needs_axe = pytest.mark.skipif(
 )
 
 
-def barriers(page: Page, without: str = "") -> list[str]:
-    """Return what axe-core finds, each with its rule and place; `without` leaves a part out."""
+def barriers(page: Page, without: str = "", within: str = "html") -> list[str]:
+    """Return what axe-core finds, each with its rule and place.
+
+    `within` is the part that is looked at, `without` a part of it that is left out.
+    """
     page.evaluate(SCRIPT.read_text())
     found = page.evaluate(
-        """async ([rules, without]) => {
-          const place = {include: [["html"]], exclude: without ? [[without]] : []};
+        """async ([rules, within, without]) => {
+          const place = {include: [[within]], exclude: without ? [[without]] : []};
           const result = await axe.run(place, {runOnly: rules});
           return result.violations.map((one) =>
             `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html).join(" ")}`);
         }""",
-        [RULES, without],
+        [RULES, within, without],
     )
     return [str(one)[:600] for one in found]

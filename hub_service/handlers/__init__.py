@@ -4,6 +4,8 @@ from typing import Any
 
 from hub_service.handlers import (
     admin_pages,
+    build_pages,
+    builds,
     commits,
     health,
     images,
@@ -17,9 +19,11 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *health.default_handlers,
     *images.default_handlers,
     *commits.default_handlers,
+    *builds.default_handlers,
     *jobs.default_handlers,
     *profiles.default_handlers,
     *publications.default_handlers,
+    *build_pages.default_handlers,
     *admin_pages.default_handlers,
     *pages.default_handlers,
 ]

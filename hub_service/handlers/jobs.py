@@ -7,6 +7,7 @@ from tornado.iostream import StreamClosedError
 from hub_service.handlers.base import READ, WRITE, ApiHandler, needs_scope
 from hub_service.models import Job
 from hub_service.policy import require_own_job
+from hub_service.records import number_of
 
 KEEPALIVE = 25.0
 """Seconds of silence after which a comment is sent: proxies cut silent streams at 30 or 60."""
@@ -57,8 +58,13 @@ class JobEventsHandler(OwnJobHandler):
 
     @needs_scope(READ)
     async def get(self, id: str) -> None:
-        """Send the job at once and after each change, until it ends or the client is gone."""
+        """Send the job at once and after each change, until it ends or the client is gone.
+
+        Of a build also the log, from where the client has it: an event's id is the number of
+        characters up to its end, and comes back as Last-Event-ID after a broken connection.
+        """
         self.own(id)
+        self._logged = number_of(self.request.headers.get("Last-Event-ID", "")) or 0
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
         try:
@@ -67,6 +73,7 @@ class JobEventsHandler(OwnJobHandler):
                     await self._send(": still here\n\n")
                     continue
                 job = self.own(id)
+                await self._send_log(id)
                 await self._send(
                     f"event: job\ndata: {json.dumps(self.views.job(job, self._))}\n\n"
                 )
@@ -76,6 +83,13 @@ class JobEventsHandler(OwnJobHandler):
         except StreamClosedError:
             # The person closed the page: the job goes on.
             return
+
+    async def _send_log(self, id: str) -> None:
+        text = self.services.logs.text(id, self._logged)
+        if text:
+            start, self._logged = self._logged, self._logged + len(text)
+            data = json.dumps({"offset": start, "text": text})
+            await self._send(f"id: {self._logged}\nevent: log\ndata: {data}\n\n")
 
     async def _send(self, text: str) -> None:
         self.write(text)

@@ -16,7 +16,7 @@ from hub_service.handlers.base import (
     status_of,
 )
 from hub_service.hub_client import RunningServer
-from hub_service.models import PRIVATE, PUBLISHED, SHARED, Server
+from hub_service.models import COMMIT, PRIVATE, PUBLISHED, SHARED, Server
 from hub_service.naming import image_path
 from hub_service.pages import render
 from hub_service.policy import as_seen_by, require_own_job
@@ -126,6 +126,7 @@ class ImagesPage(PageHandler):
             others=[self.views.image(image, self.person.name) for image in others],
             jobs=[self.views.job(job, self._) for job in jobs],
             query=self.get_query_argument("q", ""),
+            builds=self.services.builds.settings.template is not None,
             deleted=self.get_query_argument("deleted", ""),
         )
 
@@ -193,7 +194,8 @@ class DesktopsPage(PageHandler):
     async def get(self) -> None:
         """List the person's servers, each with a save button."""
         servers = await self.services.hub.servers(self.person.name)
-        saving = {job.server: job for job in self.services.jobs.unfinished()}
+        jobs = self.services.jobs.unfinished()
+        saving = {job.server: job for job in jobs if job.kind == COMMIT}
         rows = [
             {
                 "server": one,

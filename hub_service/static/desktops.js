@@ -13,7 +13,33 @@ function follow(place) {
   // EventSource connects again by itself after a network loss or a restart of the service.
   const source = new EventSource(place.dataset.events);
   source.addEventListener("job", (event) => show(place, JSON.parse(event.data)));
+  const log = document.getElementById("job-log");
+  if (log) keepLog(source, log);
   source.addEventListener("end", () => source.close());
+}
+
+// Only whole lines are shown: the last one may still grow. What a search leaves out is hidden.
+function keepLog(source, log) {
+  const follow = document.getElementById("job-follow");
+  const search = document.getElementById("job-search");
+  let rest = "";
+  let have = 0;
+  const fits = (row) => { row.hidden = !row.textContent.toLowerCase().includes(search.value.toLowerCase()); };
+  search.addEventListener("input", () => [...log.children].forEach(fits));
+  source.addEventListener("log", (event) => {
+    const { offset, text } = JSON.parse(event.data);
+    const lines = (rest + text.slice(Math.max(0, have - offset))).split("\n");
+    have = Math.max(have, offset + text.length);
+    rest = lines.pop();
+    log.append(...lines.map((line) => {
+      const row = document.createElement("div");
+      row.textContent = line || " ";
+      row.className = /^#\d+ \[/.test(line) ? "step" : /^#\d+ (done|from the cache)/.test(line) ? "good" : /^#\d+ failed/.test(line) ? "bad" : "";
+      fits(row);
+      return row;
+    }));
+    if (follow.checked) log.scrollTop = log.scrollHeight;
+  });
 }
 
 function show(place, job) {

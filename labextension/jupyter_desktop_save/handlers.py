@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,8 @@ from .ready import Desktop
 from .session import Session
 
 KEY = "jupyter_desktop_save"
+# BCP 47, as far as a header may carry it on.
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _JOB = r"(?P<job_id>[A-Za-z0-9_.-]+)"
 _COMMIT_FIELDS = ("image", "description", "include_home", "exclude", "stop_after")
 
@@ -45,8 +48,10 @@ class Handler(APIHandler):
 
     @property
     def language(self) -> str:
-        """The browser's languages: the service speaks to the person."""
-        return str(self.request.headers.get("Accept-Language", "en"))
+        """The language that the page asks for, else the browser's: the service speaks to people."""
+        header = self.request.headers.get("Accept-Language", "en")
+        asked = self.get_query_argument("language", "")
+        return asked if _LANGUAGE.fullmatch(asked) else header
 
     def body(self) -> dict[str, Any]:
         """The JSON object that was sent; an empty body is an empty object."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oci.manifest import OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST, Descriptor
+from oci.packages import difference, dist_info, dpkg_versions
 from oci.reference import Digest
 from snapshot_agent.container import overlay_directories
 from snapshot_agent.containerd import Mount
@@ -22,7 +23,6 @@ from snapshot_agent.image_spec import (
     oci_layer,
     origin_of,
 )
-from snapshot_agent.packages import difference, dist_info, dpkg_versions
 from snapshot_agent.preflight import NotReady, check_capabilities
 from snapshot_agent.registries import parse_docker_config
 from snapshot_agent.requests import commit_request, preview_request

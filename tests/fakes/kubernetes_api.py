@@ -1,4 +1,4 @@
-"""The part of the Kubernetes API that hub_service uses: lists of pods, as a real server."""
+"""The part of the Kubernetes API that hub_service uses, as a real server."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.fakes.http import JsonHandler, serving
+from tests.fakes.kubernetes_jobs import FakeWorkloads
 
 
 class FakeKubernetes:
@@ -14,6 +15,7 @@ class FakeKubernetes:
     def __init__(self) -> None:
         self.pods: list[dict[str, Any]] = []
         self.down = False
+        self.workloads = FakeWorkloads()
 
     def add_session(
         self, user: str, name: str = "", *, image: str = "base", node: str = "n1"
@@ -65,9 +67,8 @@ class FakeKubernetes:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
         """Serve until the end of the block; give the address."""
-        async with serving(
-            [("/api/v1/namespaces/desktops/pods", PodsHandler, {"fake": self})]
-        ) as address:
+        pods = ("/api/v1/namespaces/desktops/pods", PodsHandler, {"fake": self})
+        async with serving([pods, *self.workloads.routes()]) as address:
             yield address
 
 
@@ -83,12 +84,13 @@ class PodsHandler(JsonHandler):
             return
         labels = dict(_pairs(self.get_query_argument("labelSelector", "")))
         fields = dict(_pairs(self.get_query_argument("fieldSelector", "")))
+        node = fields.get("spec.nodeName")
+        builds = [one.to_pod() for one in self.fake.workloads.builds.values()]
         items = [
             pod
-            for pod in self.fake.pods
+            for pod in [*self.fake.pods, *builds]
             if labels.items() <= pod["metadata"]["labels"].items()
-            and fields.get("spec.nodeName", pod["spec"]["nodeName"])
-            == pod["spec"]["nodeName"]
+            and (node is None or pod["spec"]["nodeName"] == node)
         ]
         self.answer(
             200, {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}

@@ -31,6 +31,8 @@ from tests.fakes.kubernetes_api import FakeKubernetes
 from tests.fakes.registry import FakeRegistry
 
 PREFIX = "/services/desktops/"
+TEMPLATE = Path(__file__).parent / "build.json"
+BASE = "example.org/desktops/base:1"
 
 
 @dataclass
@@ -100,6 +102,7 @@ class World:
                 server.stop()
                 loop.cancel()
                 await asyncio.gather(loop, return_exceptions=True)
+                await self.services.follower.close()
                 await JupyterHubHTTPClient.loop_instance().close()
                 await server.close_all_connections()
 
@@ -112,6 +115,8 @@ class World:
             registry_url=self.addresses["registry"],
             agent_token_file=str(token),
             reconcile_interval=0.02,
+            build_template_file=str(TEMPLATE),
+            build_bases={"remote-desktop": BASE},
         )
         HubOAuth.clear_instance()
         auth = HubOAuth.instance(config=self._auth_config())

@@ -133,6 +133,7 @@ def test_a_requests_life(engine: Engine) -> None:
 def test_a_jobs_life(engine: Engine) -> None:
     jobs = JobStore(engine)
     job = jobs.add(
+        kind="commit",
         id="0" * 32,
         owner="alice",
         server=Server("alice", "été"),

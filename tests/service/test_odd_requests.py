@@ -76,6 +76,38 @@ async def test_addresses_that_are_no_text(
     assert reply.json().get("error", {}).get("code") == code
 
 
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "no_base"),
+        ("# nothing", "no_base"),
+        ("FROM remote-desktop\nCOPY --from=² /a /b", "base_forbidden"),
+    ],
+)
+async def test_a_dockerfile_that_is_hardly_one(
+    world: World, text: str, rule: str
+) -> None:
+    reply = await world.alice().post("/builds/preview", json={"dockerfile": text})
+    assert [one["rule"] for one in reply.json()["problems"]] == [rule]
+
+
+async def test_bytes_for_a_verb_that_takes_none(world: World) -> None:
+    reply = await world.alice().put("/contexts", content=b"bytes" * 100_000)
+    assert (reply.status_code, reply.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("last", ["9" * 30, "9" * 5000, "²", "-1", "x"])
+async def test_a_stream_is_resumed_from_an_id_that_is_none(
+    world: World, last: str
+) -> None:
+    alice = world.alice()
+    job = await world.saved(alice)
+    reply = await alice.get(
+        f"/jobs/{job['id']}/events", headers=[(b"Last-Event-ID", last.encode())]
+    )
+    assert reply.text.endswith("event: end\ndata: {}\n\n")
+
+
 async def test_a_real_database_takes_what_the_service_lets_through(
     neighbours: World,
 ) -> None:

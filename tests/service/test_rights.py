@@ -4,6 +4,7 @@ The table says the status, and for a list how many things are in it. An operatio
 row fails a test, and so does a row without an operation.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,10 +32,14 @@ deleteVersion             401    404   403    200   403    200   403     403
 askToPublish              401    404   403    201   403    201   403     403
 previewCommit             401    403   403    200   403    403   403     403
 startCommit               401    403   403    202   403    403   403     403
+startBuild                401    202   202    202   403    202   403     403
+previewBuild              401    200   200    200   200    200   403     403
+sendContext               401    201   201    201   403    201   403     403
 listJobs                  401    200/0 200/0  200/1 200/1  200/1 403     403
 getJob                    401    404   404    200   200    200   403     403
 cancelJob                 401    404   404    202   403    202   403     403
 followJob                 401    404   404    200   200    200   403     403
+readLog                   401    404   404    200   200    200   403     403
 listPublicationRequests   401    200/0 200/0  200/1 200/1  200/1 403     403
 decidePublicationRequest  401    403   403    403   403    200   403     403
 listAudit                 401    403   403    403   403    200/5 403     403
@@ -48,11 +53,15 @@ ROWS = {line[0]: dict(zip(HEAD, line[1:], strict=True)) for line in LINES}
 
 METRICS = "custom:desktops:metrics"
 JOB = "0123456789abcdef" * 2
-BODIES: dict[str, dict[str, Any]] = {
+DOCKERFILE = "FROM remote-desktop\nRUN true\n"
+BODIES: dict[str, dict[str, Any] | bytes] = {
     "changeImage": {"title": "another title"},
     "askToPublish": {"version": 1},
     "previewCommit": {"server": {"user": "alice"}},
     "startCommit": save_of("alice"),
+    "startBuild": {"image": "With R", "dockerfile": DOCKERFILE},
+    "previewBuild": {"dockerfile": DOCKERFILE},
+    "sendContext": b"an archive",
     "decidePublicationRequest": {"state": "approved"},
 }
 QUERIES = {"listProfiles": {"user": "alice"}, "listJobs": {"all": "true"}}
@@ -88,6 +97,7 @@ def add_things(world: World) -> None:
     )
     services.publishing.ask(Person("alice"), "alice", "draft", 1, "please")
     services.jobs.add(
+        kind="commit",
         id=JOB,
         owner="alice",
         server=Server("alice"),
@@ -125,8 +135,12 @@ async def ask(client: httpx.AsyncClient, name: str) -> str:
     verb, path, operation = OPERATIONS[name]
     id = JOB if path.startswith("/jobs") else "1"
     path = path.format(owner="alice", name="gis", number=1, id=id)
+    body = BODIES.get(name, b"")
     reply = await client.request(
-        verb, path, json=BODIES.get(name), params=QUERIES.get(name)
+        verb,
+        path,
+        content=body if isinstance(body, bytes) else json.dumps(body),
+        params=QUERIES.get(name),
     )
     if not reply.is_success:
         code = reply.json()["error"]["code"]

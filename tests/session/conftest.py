@@ -4,6 +4,8 @@ hub            a fake hub service (tests/fakes/hub_service.py), emptied before e
 desk           the folder where a desktop leaves its socket and its notes
 jupyter        a real Jupyter server with our extension that saves through `hub`
 start_jupyter  starts more of them, with another environment
+lab            a server like `jupyter` with JupyterLab in English
+start_lab      starts more of those, with JupyterLab's settings (skips without JupyterLab)
 vnc            a real Xvnc on a socket (skips without tigervnc-standalone-server)
 start_vnc      starts one when the test wants it
 open_page      opens the desktop page in a real Chromium (skips without it)
@@ -12,6 +14,7 @@ open_page      opens the desktop page in a real Chromium (skips without it)
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +38,14 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+BUTTON = Path(sys.prefix) / "share/jupyter/labextensions/jupyter-desktop-save"
+# Nobody outside is asked for news, and no notice of it stands in the way.
+LAB_SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {
+        "checkForUpdates": False,
+        "fetchNews": "false",
+    }
+}
 PAGE = Path(__file__).parents[2] / "labextension/jupyter_desktop_save/static/index.html"
 
 
@@ -104,6 +115,48 @@ def start_jupyter(
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def start_lab(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., JupyterServer]]:
+    """Start Jupyter servers with JupyterLab; all end with the module."""
+    pytest.importorskip("jupyterlab", reason="needs: pip install -e '.[test]'")
+    if not BUTTON.exists():
+        pytest.skip(
+            "needs the built extension: npm run build, pip install ./labextension"
+        )
+    servers: list[JupyterServer] = []
+
+    def start(
+        environment: dict[str, str], settings: dict[str, dict[str, Any]] | None = None
+    ) -> JupyterServer:
+        folder = tmp_path_factory.mktemp("lab") / "home"
+        server = JupyterServer(folder, environment, LAB_SETTINGS | (settings or {}))
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def running_lab(
+    running_hub: FakeHubService,
+    module_desk: Path,
+    start_lab: Callable[..., JupyterServer],
+) -> JupyterServer:
+    """The server behind `lab`."""
+    return start_lab(session_environment(running_hub.url, module_desk / "vnc.sock"))
+
+
+@pytest.fixture
+def lab(running_lab: JupyterServer, hub: FakeHubService) -> JupyterServer:
+    """JupyterLab in a customise session of alice that saves through `hub`."""
+    return running_lab
 
 
 @pytest.fixture

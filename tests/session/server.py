@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,14 +38,24 @@ def session_environment(api_url: str, vnc_socket: Path) -> dict[str, str]:
 
 
 class JupyterServer:
-    """One server below `folder`; `client` is signed in as its person."""
+    """One server below `folder`; `client` is signed in as its person.
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    With `lab`, the settings of JupyterLab's plugins by their names, it has JupyterLab too.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: dict[str, str],
+        lab: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
         pytest.importorskip(
             "jupyter_desktop_save", reason="needs: pip install -e ./labextension"
         )
         folder.mkdir()
         self._folder = folder
+        self._lab = lab
+        self.session = environment
         self._log = folder / "log"
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,6 +85,11 @@ class JupyterServer:
         return f"{self.client.base_url}desktop/?token={PASSWORD_TOKEN}"
 
     @property
+    def lab_url(self) -> str:
+        """JupyterLab, signed in; a fresh workspace at every visit."""
+        return f"{self.client.base_url}lab?reset&token={PASSWORD_TOKEN}"
+
+    @property
     def log(self) -> str:
         """What the server wrote."""
         return self._log.read_text()
@@ -94,8 +111,15 @@ class JupyterServer:
             "--ServerApp.allow_root=True",
             f"--ServerApp.root_dir={self._folder}",
         ]
-        extensions = "{'jupyter_desktop_save': True, 'jupyter_server_proxy': True}"
+        with_lab = self._lab is not None
+        extensions = {
+            "jupyter_desktop_save": True,
+            "jupyter_server_proxy": True,
+            "jupyterlab": with_lab,
+        }
         command += [f"--ServerApp.jpserver_extensions={extensions}"]
+        if with_lab:
+            self._write_lab_settings()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, cwd=self._folder
@@ -110,6 +134,13 @@ class JupyterServer:
             if self._process.poll() is not None:
                 break
         raise RuntimeError(f"The Jupyter server did not come up:\n{self.log}")
+
+    def _write_lab_settings(self) -> None:
+        for plugin, settings in (self._lab or {}).items():
+            package, _, name = plugin.partition(":")
+            folder = self._folder / ".jupyter/lab/user-settings" / package
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.jupyterlab-settings").write_text(json.dumps(settings))
 
     def stop(self) -> None:
         """End it and give back the connections."""

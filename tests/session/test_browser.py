@@ -83,6 +83,8 @@ def test_a_save_from_the_question_to_the_link(
 
     meter = page.get_by_role("progressbar")
     expect(meter).to_be_visible()
+    # Steps are those of the service's answer.
+    expect(page.locator(".steps li").first).to_be_visible()
     job = list(hub.jobs.values())[-1]
     # Whether the events are asked for before or after this line is chance.
     saves = [one["body"] for one in hub.requests if one["what"].endswith("/commits")]

@@ -66,6 +66,16 @@ def test_the_preview_is_of_this_server_whatever_is_sent(
     assert request["token"] == f"token {TOKEN}"
 
 
+@pytest.mark.parametrize(
+    "asked,got", [("fr-FR", "fr-FR"), ("en", "en"), ("x y", "fr"), ("", "fr")]
+)
+def test_a_page_may_speak_another_language_than_the_browser(
+    jupyter: JupyterServer, hub: FakeHubService, asked: str, got: str
+) -> None:
+    jupyter.client.get("desktop-save/jobs", params={"language": asked})
+    assert hub.requests[-1]["language"] == got
+
+
 def test_a_save_is_begun_for_this_server(
     jupyter: JupyterServer, hub: FakeHubService
 ) -> None:

@@ -1,4 +1,4 @@
-"""Every sentence of the desktop page is there in both languages."""
+"""Every sentence of the desktop page and of JupyterLab's button is there in both languages."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "labextension/desktop_page"
+ROOM = Path(__file__).parents[2] / "labextension"
 LANGUAGES = ["en", "fr"]
 # Keys that are put together while the page runs, from words of the wire.
 MADE = re.compile(r"(error|reason|step|scaling)_\w+")
 
 
 def catalogue(language: str) -> dict[str, str]:
-    words: dict[str, str] = json.loads((PAGE / f"locale/{language}.json").read_text())
+    words: dict[str, str] = json.loads((ROOM / f"locale/{language}.json").read_text())
     return words
 
 
 def source() -> str:
-    """The code of the page without its comments."""
-    code = "\n".join(path.read_text() for path in sorted(PAGE.glob("src/*.ts")))
+    """The code of both without its comments."""
+    files = [*ROOM.glob("src/**/*.ts"), *ROOM.glob("desktop_page/src/*.ts")]
+    code = "\n".join(path.read_text() for path in sorted(files))
     return re.sub(r"^\s*//.*$", "", code, flags=re.MULTILINE)
 
 
@@ -82,3 +83,20 @@ def test_no_sentence_is_written_in_the_code() -> None:
     # Two words or more between quotes, beginning with a capital: a sentence for people.
     found = re.findall(r'"([A-Z][a-z]+ [a-z][^"]*)"', source())
     assert found == []
+
+
+def test_jupyterlab_finds_the_french_words_with_their_keys() -> None:
+    # The server hands these out with a language pack; without one JupyterLab has no French.
+    server = pytest.importorskip(
+        "jupyterlab_server.translation_utils",
+        reason="needs JupyterLab: pip install -e '.[test]'",
+    )
+    if not (ROOM / "jupyter_desktop_save/locale").exists():
+        pytest.skip(
+            "needs the built extension: cd labextension && npm ci && npm run build"
+        )
+    found, _ = server.get_installed_packages_locale("fr_FR")
+    words = found["jupyter_desktop_save"]
+    assert words.pop("")["language"] == "fr-FR"
+    english, french = catalogue("en"), catalogue("fr")
+    assert words == {f"{key}\4{english[key]}": [french[key]] for key in english}

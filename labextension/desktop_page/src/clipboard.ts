@@ -1,7 +1,7 @@
 // The clipboard, both ways: by itself where the browser allows it, by hand in a panel everywhere.
 
-import { button, h } from "./dom";
-import { t } from "./i18n";
+import { button, h } from "../../src/save/dom";
+import { t } from "../../src/save/i18n";
 
 // Chromium asks for this by name; the standard's list of names does not have it.
 const READ = { name: "clipboard-read" } as unknown as PermissionDescriptor;

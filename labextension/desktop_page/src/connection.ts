@@ -1,8 +1,8 @@
 // The way to the desktop: waits until it answers, shows it, comes back by itself when it is lost.
 
 import RFB from "@novnc/novnc";
-import type { Api } from "./api";
-import { ApiError } from "./api";
+import type { Api } from "../../src/api";
+import { ApiError } from "../../src/api";
 
 export type Scaling = "fit" | "shrink" | "actual";
 

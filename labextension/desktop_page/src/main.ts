@@ -1,17 +1,17 @@
 // Puts the page together.
 
-import { Api, ApiError } from "./api";
+import { Api } from "../../src/api";
+import { noticeOf } from "../../src/save/brief";
+import { announce, button, h, icon } from "../../src/save/dom";
+import { speak, t } from "../../src/save/i18n";
+import { type Saving, SaveStore } from "../../src/save/saving";
+import { sessionOf, UNKNOWN } from "../../src/save/session";
+import { SaveDialog } from "../../src/saveDialog";
 import { Clipboard } from "./clipboard";
 import { Connection, type Scaling } from "./connection";
-import { SaveDialog } from "./dialog";
-import { announce, button, h, icon } from "./dom";
-import { ownPath } from "./end_view";
-import { language, t } from "./i18n";
-import { endText, errorText } from "./progress";
-import { type Saving, SaveStore } from "./saving";
+import { browserLanguage, code } from "./language";
 import { followTheme } from "./theme";
 import { Toolbar } from "./toolbar";
-import type { Session } from "./types";
 import { Veil } from "./veil";
 
 const SCALING = "desktop-scaling";
@@ -20,18 +20,6 @@ const byId = (id: string): HTMLElement => {
   const found = document.getElementById(id);
   if (!found) throw new Error(`The page has no element ${id}`);
   return found;
-};
-
-// Without an answer about the session the desktop is shown all the same: it is what counts.
-const UNKNOWN: Session = {
-  user: "",
-  server: "",
-  session: "use",
-  title: "",
-  image: null,
-  hub_url: "",
-  can_save: false,
-  why_not: "no_service",
 };
 
 function notice(text: string, link: Node | null, kind = ""): void {
@@ -44,17 +32,11 @@ function notice(text: string, link: Node | null, kind = ""): void {
 
 // A save that ended while its window was closed.
 function tellEnd(saving: Saving, open: () => void): void {
-  const more = button(t("show"), "small", open);
-  if (saving.phase === "refused") notice(errorText(saving.error), more, "of-save");
-  if (saving.phase !== "over") return;
-  const { job } = saving;
-  if (job.state === "succeeded") {
-    const path = ownPath(job.links.start);
-    const link = path && h("a", { class: "small", href: path, target: "_blank" }, t("start_it"));
-    notice(endText(job), link || more, "of-save");
-  } else {
-    notice(job.error ? errorText(job.error) : endText(job), more, "of-save");
-  }
+  const told = noticeOf(saving);
+  if (!told) return;
+  const link =
+    told.start && h("a", { class: "small", href: told.start, target: "_blank" }, t("start_it"));
+  notice(told.text, link || button(t("show"), "small", open), "of-save");
 }
 
 function savedScaling(): Scaling {
@@ -74,20 +56,10 @@ function rememberScaling(scaling: Scaling): void {
   }
 }
 
-async function sessionOf(api: Api): Promise<Session> {
-  for (let tries = 0; tries < 3; tries++) {
-    try {
-      return await api.session();
-    } catch (error) {
-      if (error instanceof ApiError && error.code === "signed_out") break;
-      await new Promise((resolve) => window.setTimeout(resolve, 1000));
-    }
-  }
-  return UNKNOWN;
-}
-
 async function main(): Promise<void> {
-  document.documentElement.lang = language;
+  const language = browserLanguage(navigator.languages);
+  speak(language);
+  document.documentElement.lang = code(language.tag);
   followTheme();
   const api = new Api(new URL("../", document.baseURI));
   let session = UNKNOWN;

@@ -1,7 +1,7 @@
 // A small panel below a button of the bar: opens and closes with it, with Escape, with a click
 // elsewhere; the focus goes in when it opens and back when it closes.
 
-import { h } from "./dom";
+import { h } from "../../src/save/dom";
 
 let serial = 0;
 

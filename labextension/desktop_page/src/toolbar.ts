@@ -1,13 +1,14 @@
 // The slim bar: way back, what this is, clipboard, scaling, full screen, save.
 
+import { label } from "../../src/save/brief";
+import { button, h, icon, type IconName } from "../../src/save/dom";
+import { percent, t, type Key } from "../../src/save/i18n";
+import { share } from "../../src/save/progress";
+import type { Saving } from "../../src/save/saving";
+import type { Session } from "../../src/types";
 import type { Clipboard } from "./clipboard";
 import type { Scaling } from "./connection";
-import { button, h, icon, type IconName } from "./dom";
-import { percent, t, type Key } from "./i18n";
 import { Panel } from "./panel";
-import { share } from "./progress";
-import type { Saving } from "./saving";
-import type { Session } from "./types";
 
 export interface Actions {
   save(): void;
@@ -64,31 +65,27 @@ export class Toolbar {
 
   // The bar and the tab's title say how a save goes on when its dialog is closed.
   show(saving: Saving): void {
+    const words = label(saving) || t("save");
     let mark: Node = icon("save");
-    let label = t("save");
     let title = this.title;
     if (saving.phase === "sending") {
       mark = ring(0);
-      label = t("saving");
     } else if (saving.phase === "running") {
       const done = share(saving.job);
       mark = ring(done);
-      label = t("saving_percent", { percent: percent(done) });
       title = `${percent(done)} · ${this.title}`;
     } else if (saving.phase === "over" && saving.job.state === "succeeded") {
       mark = icon("done");
-      label = t("saved");
       title = `✓ ${this.title}`;
     } else if (saving.phase === "over" || saving.phase === "refused") {
       mark = icon("failed");
-      label = t("not_saved");
       title = `! ${this.title}`;
     }
     this.saveButton.dataset["percent"] =
       saving.phase === "running" ? percent(share(saving.job)) : "";
     this.saveMark.replaceChildren(mark);
-    this.saveLabel.textContent = label;
-    this.saveButton.setAttribute("aria-label", label);
+    this.saveLabel.textContent = words;
+    this.saveButton.setAttribute("aria-label", words);
     this.saveButton.dataset["phase"] = saving.phase;
     document.title = title;
   }

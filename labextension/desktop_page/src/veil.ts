@@ -1,8 +1,8 @@
 // What stands in front of the desktop while it cannot be used: never a blank page.
 
+import { announce, button, h } from "../../src/save/dom";
+import { seconds as duration, t } from "../../src/save/i18n";
 import type { State } from "./connection";
-import { announce, button, h } from "./dom";
-import { seconds as duration, t } from "./i18n";
 
 const USUAL_SECONDS = 5;
 const SLOW = 30;

@@ -1,10 +1,10 @@
 // The one save of this desktop that the page knows about. It lives in the service: after a
 // reload, or in a second tab, it is found again.
 
-import type { Api } from "./api";
-import { ApiError } from "./api";
-import type { ErrorInfo, Job, SaveRequest } from "./types";
-import { isOver } from "./types";
+import type { Api } from "../api";
+import { ApiError } from "../api";
+import type { ErrorInfo, Job, SaveRequest } from "../types";
+import { isOver } from "../types";
 
 export type Saving =
   | { phase: "idle" }

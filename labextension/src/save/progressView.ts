@@ -3,7 +3,7 @@
 import { announce, button, h, icon } from "./dom";
 import { percent, t } from "./i18n";
 import { headline, share, stepNote, stepText } from "./progress";
-import type { Job } from "./types";
+import type { Job } from "../types";
 
 interface Actions {
   cancel(): Promise<void>;

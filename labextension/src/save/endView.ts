@@ -1,19 +1,16 @@
 // The end of a save: the next step, or what happened and what to do.
 
+import { ownPath } from "./brief";
 import { button, h, icon } from "./dom";
 import { bytes, t } from "./i18n";
 import { endText, errorText } from "./progress";
 import type { Saving } from "./saving";
-import type { ErrorInfo, Job } from "./types";
+import type { ErrorInfo, Job } from "../types";
 
 interface Actions {
   close(): void;
   retry(): void;
 }
-
-// Only a path on this host is a link: what comes from elsewhere must not lead elsewhere.
-export const ownPath = (link: string | undefined): string | null =>
-  link && /^\/(?![/\\])/.test(link) ? link : null;
 
 export class EndView {
   readonly element: HTMLElement;

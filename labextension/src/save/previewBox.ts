@@ -1,11 +1,11 @@
 // What a save would take, and what it leaves out on purpose.
 
-import type { Api } from "./api";
-import { ApiError } from "./api";
+import type { Api } from "../api";
+import { ApiError } from "../api";
 import { announce, button, h } from "./dom";
 import { bytes, has, seconds, t, tn } from "./i18n";
 import { errorText } from "./progress";
-import type { LeftOut, Package, PathSize, Preview } from "./types";
+import type { LeftOut, Package, PathSize, Preview } from "../types";
 
 // The reasons of the agent, the ones that people look for first.
 const REASONS = ["secret", "cache", "home", "asked", "runtime", "special"];

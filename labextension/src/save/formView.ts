@@ -1,10 +1,10 @@
 // The question of the save dialog: name, what's new, what goes along.
 
-import type { Api } from "./api";
+import type { Api } from "../api";
 import { button, h } from "./dom";
 import { bytes, t } from "./i18n";
-import { PreviewBox } from "./preview_box";
-import type { Preview, SaveRequest, Session } from "./types";
+import { PreviewBox } from "./previewBox";
+import type { Preview, SaveRequest, Session } from "../types";
 
 interface Actions {
   save(request: SaveRequest): void;

@@ -1,7 +1,7 @@
 // A job as sentences and numbers.
 
 import { bytesOf, bytes, has, seconds, t } from "./i18n";
-import type { ErrorInfo, Job, Step } from "./types";
+import type { ErrorInfo, Job, Step } from "../types";
 
 // Of the time of a usual save; the bar must neither jump nor run back.
 const WEIGHT: Record<string, number> = {

@@ -2,12 +2,12 @@
 // closed and opened at any time; what it shows comes from the SaveStore.
 
 import type { Api } from "./api";
-import { announce, button, h, icon } from "./dom";
-import { EndView } from "./end_view";
-import { FormView } from "./form_view";
-import { t } from "./i18n";
-import { ProgressView } from "./progress_view";
-import type { Saving, SaveStore } from "./saving";
+import { announce, button, h, icon } from "./save/dom";
+import { EndView } from "./save/endView";
+import { FormView } from "./save/formView";
+import { t } from "./save/i18n";
+import { ProgressView } from "./save/progressView";
+import type { Saving, SaveStore } from "./save/saving";
 import type { Session } from "./types";
 
 export interface View {

@@ -28,8 +28,8 @@ export function button(
   return element;
 }
 
-// Outlines of 24 x 24, drawn for this page.
-const ICONS = {
+// Outlines of 24 x 24, drawn for this project.
+export const ICONS = {
   home: "M4 11.5 12 4l8 7.5M6.5 10v9.5h4V14h3v5.5h4V10",
   clipboard: "M9 5.5H6.5v14h11v-14H15M9 4h6v3H9z",
   scaling: "M4.5 9V4.5H9M15 4.5h4.5V9M19.5 15v4.5H15M9 19.5H4.5V15M9 9h6v6H9z",
@@ -58,6 +58,7 @@ export function icon(name: IconName): SVGSVGElement {
 
 // Says a sentence to a screen reader, once. While a dialog is open only what is inside it is heard.
 export function announce(text: string): void {
-  const live = document.querySelector("dialog[open] .live") ?? document.querySelector("body > .live");
+  const live =
+    document.querySelector(".save-dialog[open] .live") ?? document.querySelector("body > .live");
   if (live && live.textContent !== text) live.textContent = text;
 }

@@ -1,5 +1,6 @@
-// Every request of the page. Addresses are relative to the server's base; there is no token here:
-// the browser's own cookie says who asks, and the server adds what the image service wants.
+// Every request of the desktop page and of JupyterLab's button. Addresses are relative to the
+// server's base; there is no token here: the browser's own cookie says who asks, and the server
+// adds what the image service wants.
 
 import type { ErrorInfo, Job, Preview, PreviewRequest, Ready, SaveRequest, Session } from "./types";
 import { isOver } from "./types";
@@ -24,7 +25,11 @@ const PAUSES = [1000, 2000, 5000, 10000];
 const POLL = 15000;
 
 export class Api {
-  constructor(private readonly base: URL) {}
+  // Without a language the answers are in the browser's own.
+  constructor(
+    private readonly base: URL,
+    private readonly language: string | null = null,
+  ) {}
 
   session = (): Promise<Session> => this.ask("GET", "desktop-save/session");
   ready = (): Promise<Ready> => this.ask("GET", "desktop-save/ready");
@@ -86,7 +91,7 @@ export class Api {
     };
     const open = (): void => {
       if (stopped) return;
-      const url = new URL(`desktop-save/jobs/${id}/events`, this.base);
+      const url = this.address(`desktop-save/jobs/${id}/events`);
       // An EventSource sends no header of ours, and a hub wants the XSRF token all the same.
       url.searchParams.set("_xsrf", cookie("_xsrf"));
       source = new EventSource(url);
@@ -105,6 +110,12 @@ export class Api {
     return stop;
   }
 
+  private address(path: string): URL {
+    const url = new URL(path, this.base);
+    if (this.language) url.searchParams.set("language", this.language);
+    return url;
+  }
+
   private async ask<T>(
     method: string,
     path: string,
@@ -117,7 +128,7 @@ export class Api {
     if (body !== undefined) headers["Content-Type"] = "application/json";
     let answer: Response;
     try {
-      answer = await fetch(new URL(path, this.base), {
+      answer = await fetch(this.address(path), {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),

@@ -1,32 +1,32 @@
-// Words and numbers in the person's language.
+// Words and numbers in the language that the page around speaks.
 
-import en from "../locale/en.json";
-import fr from "../locale/fr.json";
+import en from "../../locale/en.json";
 
 export type Key = keyof typeof en;
 type Plural<K> = K extends `${infer Base}_other` ? Base : never;
 export type PluralKey = Plural<Key>;
 export type Params = Record<string, string | number>;
 
-const catalogues: Record<string, Record<Key, string>> = { en, fr };
-
-export function chooseLanguage(wanted: readonly string[]): string {
-  for (const tag of wanted) {
-    const language = tag.toLowerCase().split("-")[0] ?? "";
-    if (language in catalogues) return language;
-  }
-  return "en";
+export interface Language {
+  // BCP 47: it decides about separators and plurals.
+  tag: string;
+  say(key: Key): string;
 }
 
-export const language = chooseLanguage(navigator.languages);
-// The person's own region decides about separators when it is of the same language.
-const locale = navigator.languages.find((tag) => tag.toLowerCase().startsWith(language)) ?? language;
-const words = catalogues[language] ?? en;
-const plurals = new Intl.PluralRules(locale);
-const integers = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+let language: Language;
+let plurals: Intl.PluralRules;
+let integers: Intl.NumberFormat;
+
+// To be called once, before anything is drawn.
+export function speak(chosen: Language): void {
+  language = chosen;
+  plurals = new Intl.PluralRules(chosen.tag);
+  integers = new Intl.NumberFormat(chosen.tag, { maximumFractionDigits: 0 });
+}
+speak({ tag: "en", say: (key) => en[key] });
 
 export function t(key: Key, params: Params = {}): string {
-  return words[key].replace(/\{(\w+)\}/g, (all, name: string) => String(params[name] ?? all));
+  return language.say(key).replace(/\{(\w+)\}/g, (all, name: string) => String(params[name] ?? all));
 }
 
 // Singular or plural by the language's own rule.
@@ -35,7 +35,7 @@ export function tn(key: PluralKey, count: number, params: Params = {}): string {
   return t(`${key}_${form}` as Key, { count: integers.format(count), ...params });
 }
 
-export const has = (key: string): key is Key => key in words;
+export const has = (key: string): key is Key => key in en;
 
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
@@ -47,7 +47,7 @@ function unitOf(bytes: number): number {
 
 function quantity(value: number, unit: number): string {
   const scaled = value / 1000 ** unit;
-  return new Intl.NumberFormat(locale, {
+  return new Intl.NumberFormat(language.tag, {
     style: "unit",
     unit: UNITS[unit],
     // The short form of a byte has no plural: "618 byte".
@@ -63,7 +63,7 @@ export function bytesOf(done: number, total: number): string {
   const unit = unitOf(total);
   const scaled = done / 1000 ** unit;
   const digits = total / 1000 ** unit < 10 && unit > 1 ? 1 : 0;
-  const number = new Intl.NumberFormat(locale, {
+  const number = new Intl.NumberFormat(language.tag, {
     maximumFractionDigits: digits,
     minimumFractionDigits: digits,
   });
@@ -79,9 +79,9 @@ export function seconds(value: number): string {
 }
 
 function measure(value: number, sign: string, digits: number): string {
-  const number = new Intl.NumberFormat(locale, { maximumFractionDigits: digits });
+  const number = new Intl.NumberFormat(language.tag, { maximumFractionDigits: digits });
   return `${number.format(value)}\u00a0${sign}`;
 }
 
 export const percent = (share: number): string =>
-  new Intl.NumberFormat(locale, { style: "percent" }).format(share);
+  new Intl.NumberFormat(language.tag, { style: "percent" }).format(share);

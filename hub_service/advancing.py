@@ -1,0 +1,46 @@
+"""What commits and builds have in common on their way to an end."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hub_service.catalogue import Catalogue
+from hub_service.errors import Unavailable
+from hub_service.models import CANCELLED, FAILED, SUCCEEDED, Job
+
+PATIENCE = timedelta(minutes=2)
+"""How long a part may be silent before a job fails: an agent's restart takes seconds."""
+
+
+def end(
+    state: str,
+    *,
+    error: dict[str, Any] | None = None,
+    result: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the changes that end a job."""
+    return {"state": state, "error": error, "result": result, "silent_since": None}
+
+
+def wait(job: Job, error: Unavailable) -> dict[str, Any]:
+    """Go on waiting for a silent part, or give up when it was silent too long."""
+    now = datetime.now(UTC)
+    since = job.silent_since or now
+    if now - since > PATIENCE:
+        return end(FAILED, error=error.to_dict())
+    return {"silent_since": since}
+
+
+def stamped(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes with the moment, when they are an end."""
+    if changes.get("state") in (SUCCEEDED, FAILED, CANCELLED):
+        return {**changes, "ended": datetime.now(UTC)}
+    return changes
+
+
+def next_number(
+    catalogue: Catalogue, active: Sequence[Job], owner: str, name: str
+) -> int:
+    """Return the number of an image's next version, those under way counted."""
+    same = [job.number for job in active if (job.owner, job.image) == (owner, name)]
+    return max([catalogue.last_number(owner, name), *same]) + 1

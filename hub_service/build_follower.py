@@ -1,0 +1,115 @@
+"""Follows what builds tell while they run: keeps their logs, knows how far they are."""
+
+import asyncio
+import logging
+
+from hub_service.build_output import BuildOutput
+from hub_service.build_pod import STEPS
+from hub_service.errors import Unavailable
+from hub_service.events import JobFeed
+from hub_service.log_store import LogStore
+from hub_service.workloads import Workloads
+
+log = logging.getLogger(__name__)
+
+PAUSE = 0.3
+PART = 32 * 1024
+"""Characters after which a part is kept without waiting for the next look."""
+
+
+class Following:
+    """One build's output.
+
+    It is read from its start each time, so that a restart of hub_service loses nothing; what
+    is kept already is not kept twice.
+    """
+
+    def __init__(
+        self, job: str, pod: str, workloads: Workloads, logs: LogStore
+    ) -> None:
+        self.output = BuildOutput()
+        self.finished = False
+        self._job = job
+        self._pod = pod
+        self._workloads = workloads
+        self._logs = logs
+        self._kept = logs.length(job)
+        self._read = 0
+        self._waiting = ""
+
+    async def run(self) -> None:
+        """Read the containers one after the other until the last one has ended."""
+        for container in STEPS:
+            if await self._began(container):
+                async for line in self._workloads.log(self._pod, container):
+                    self._take(self.output.read(line))
+        self.finished = True
+
+    def flush(self) -> bool:
+        """Keep what was read since; True when there was something."""
+        text, self._waiting = self._waiting, ""
+        if text:
+            self._logs.append(self._job, self._kept, text)
+            self._kept += len(text)
+        return bool(text)
+
+    async def _began(self, container: str) -> bool:
+        """Wait until a container runs or ran; False when it never will."""
+        while pod := await self._workloads.pod(self._job):
+            state = pod.states.get(container)
+            # Before its first container, a pod knows of none.
+            if pod.states and state != "waiting":
+                return state is not None
+            if pod.ended:
+                return False
+            await asyncio.sleep(PAUSE)
+        return False
+
+    def _take(self, text: str) -> None:
+        start, self._read = self._read, self._read + len(text)
+        known = self._kept + len(self._waiting)
+        self._waiting += text[max(0, known - start) :]
+        if len(self._waiting) > PART:
+            self.flush()
+
+
+class BuildFollower:
+    """Follows every running build."""
+
+    def __init__(self, workloads: Workloads, logs: LogStore, feed: JobFeed) -> None:
+        self._workloads = workloads
+        self._logs = logs
+        self._feed = feed
+        self._known: dict[str, tuple[Following, asyncio.Task[None]]] = {}
+
+    def follow(self, job: str, pod: str) -> Following:
+        """Return what is known of a build, and go on reading."""
+        if job not in self._known:
+            following = Following(job, pod, self._workloads, self._logs)
+            self._known[job] = (following, asyncio.create_task(self._run(following)))
+        following, task = self._known[job]
+        if following.flush():
+            self._feed.changed(job)
+        if task.done() and not following.finished:
+            # The connection broke: read again, from the start.
+            del self._known[job]
+        return following
+
+    async def forget(self, job: str) -> None:
+        """Stop reading; what was read is kept."""
+        following, task = self._known.pop(job, (None, None))
+        if task and following:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            following.flush()
+
+    async def close(self) -> None:
+        """Stop reading everything."""
+        for job in list(self._known):
+            await self.forget(job)
+
+    async def _run(self, following: Following) -> None:
+        try:
+            await following.run()
+        except Unavailable as error:
+            log.info("A build's log breaks off: %s %s", error, error.details)
