@@ -14,8 +14,8 @@ from hub_service.orm import ImageRow, ShareRow, VersionRow
 from hub_service.records import (
     add_audit,
     find_image,
-    number_of,
     image_record,
+    number_of,
     version_row,
     whole,
 )
