@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from hub_service.models import Act
 from hub_service.orm import AuditRow
+from hub_service.records import number_of
 
 
 class AuditLog:
@@ -21,8 +22,9 @@ class AuditLog:
         `query` is an actor, or a part of an image's path.
         """
         statement = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit + 1)
-        if cursor.isdigit():
-            statement = statement.where(AuditRow.id < int(cursor))
+        before = number_of(cursor)
+        if before is not None:
+            statement = statement.where(AuditRow.id < before)
         if query:
             fits = AuditRow.target.contains(query, autoescape=True)
             statement = statement.where(fits | (AuditRow.actor == query))

@@ -100,7 +100,7 @@ def _instruction(
         yield from _instruction(inner, names, number, offered)
     if of.name in ("COPY", "ADD", "RUN"):
         for source in _sources(of):
-            earlier = source.isdigit() and int(source) < number
+            earlier = source.isascii() and source.isdigit() and int(source) < number
             if not earlier and source.lower() not in names:
                 yield from _image(of.line, source, offered)
     if of.name == "ADD" and any(URL.search(word) for word in of.rest.split()[:-1]):

@@ -11,7 +11,14 @@ from sqlalchemy.orm import Session
 from hub_service.errors import Conflict, sentence
 from hub_service.models import PRIVATE, PUBLISHED, SHARED, Image, Person, Version
 from hub_service.orm import ImageRow, ShareRow, VersionRow
-from hub_service.records import add_audit, find_image, image_record, version_row, whole
+from hub_service.records import (
+    add_audit,
+    find_image,
+    image_record,
+    number_of,
+    version_row,
+    whole,
+)
 
 _FIELDS = ("title", "description", "visibility", "active", "published")
 
@@ -61,8 +68,8 @@ class Catalogue:
         conditions += [ImageRow.owner == owner] if owner else []
         conditions += [ImageRow.visibility == visibility] if visibility else []
         conditions += [ImageRow.active.is_not(None)] if startable else []
-        if cursor.isdigit():
-            conditions.append(ImageRow.id < int(cursor))
+        before = number_of(cursor)
+        conditions += [ImageRow.id < before] if before is not None else []
         statement = select(ImageRow).where(*conditions).order_by(ImageRow.id.desc())
         with Session(self._engine) as session:
             rows = session.scalars(whole(statement).limit(limit + 1)).all()

@@ -81,7 +81,7 @@ class Dockerfile:
         starts = [
             number for number, one in enumerate(self.instructions) if one.name == "FROM"
         ]
-        ends = [*starts[1:], len(self.instructions)][: len(starts)]
+        ends = [*starts, len(self.instructions)][1:]
         return [
             _stage(self.instructions[start], self.instructions[start + 1 : end])
             for start, end in zip(starts, ends, strict=True)

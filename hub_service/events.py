@@ -29,7 +29,8 @@ class JobFeed:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(flag.wait(), keepalive)
+                    async with asyncio.timeout(keepalive):
+                        await flag.wait()
                 except TimeoutError:
                     yield False
                     continue

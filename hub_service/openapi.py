@@ -1,6 +1,7 @@
 """The contract of the API, openapi.json, and what is checked against it."""
 
 import json
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -25,6 +26,13 @@ class Contract:
 
     def check(self, name: str, body: object) -> None:
         """Raise BadRequest, naming the place, unless the body fits the component's schema."""
+        if not all(_is_text(one) for one in _texts(body)):
+            raise BadRequest(
+                "invalid_request",
+                sentence("The request is not understood at {place}: {why}."),
+                place="body",
+                why="a text holds a character that cannot be kept",
+            )
         errors = Draft202012Validator(self.schema(name)).iter_errors(body)
         error = next(iter(errors), None)
         if error is not None:
@@ -35,3 +43,21 @@ class Contract:
                 place=place,
                 why=error.message[:300],
             )
+
+
+def _texts(body: object) -> Iterator[str]:
+    """Give every text in a body, the names of fields too."""
+    left = [body]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            left += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            left += one
+
+
+def _is_text(text: str) -> bool:
+    """Say whether every database takes it: PostgreSQL knows no NUL, UTF-8 no half of a pair."""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)

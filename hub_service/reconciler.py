@@ -50,7 +50,10 @@ class Reconciler:
             while True:
                 self._turn()
                 try:
-                    await asyncio.wait_for(self._wake.wait(), self._interval)
+                    # Not wait_for: until Python 3.12 it may lose a cancellation that comes
+                    # together with the event, and the program would never end (bpo-37658).
+                    async with asyncio.timeout(self._interval):
+                        await self._wake.wait()
                 except TimeoutError:
                     pass
                 self._wake.clear()

@@ -24,6 +24,13 @@ def whole(statement: Any) -> Any:
     )
 
 
+def number_of(text: str) -> int | None:
+    """Return the number that a cursor or an event's id means; None for what never was one."""
+    # 18 digits fit the 64 bits that a database has for a number.
+    fits = text.isascii() and text.isdigit() and len(text) <= 18
+    return int(text) if fits else None
+
+
 def add_audit(
     session: Session,
     actor: str,

@@ -51,6 +51,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("~/.config/gh", SECRET),
     ("~/.config/rclone", SECRET),
     ("~/.config/op", SECRET),
+    ("~/.config/desktops/token", SECRET),
     ("~/.pypirc", SECRET),
     ("~/.npmrc", SECRET),
     ("~/.pgpass", SECRET),

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from desktops_cli.errors import INTERRUPTED, CommandError
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -35,6 +37,15 @@ def test_every_trait_and_value_is_described(generator: Any) -> None:
         for kind in classes:
             for name, trait in kind.class_own_traits(config=True).items():
                 assert trait.help, f"{kind.__name__}.{name} has no help"
+
+
+def test_the_command_is_described_as_it_is(generator: Any) -> None:
+    text = (DOCS / "cli.md").read_text()
+    assert text == generator.command()
+    kinds: list[type[CommandError]] = [CommandError, *CommandError.__subclasses__()]
+    codes = {kind.exit_code for kind in kinds}
+    described = set(re.findall(r"^\| (\d+) \|", text, flags=re.M))
+    assert described == {str(code) for code in {0, INTERRUPTED} | codes}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -62,6 +62,13 @@ class BaseHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         except UserNotAllowed:
             raise HTTPError(403, "this user may not use the service") from None
 
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """Decode a part of the address; what has a NUL names nothing, and no database takes it."""
+        text: str = super().decode_argument(value, name)
+        if name is None and "\0" in text:
+            raise HTTPError(404)
+        return text
+
     @property
     def _(self) -> Translate:
         return translator("hub_service", self.language)
@@ -127,13 +134,13 @@ class ApiHandler(BaseHandler):
         """Return the request's JSON body after checking it against the contract."""
         try:
             body = json.loads(self.request.body or b"null")
-        except ValueError as error:
+            self.services.contract.check(schema, body)
+        except (ValueError, RecursionError) as error:
             raise BadRequest(
                 "invalid_json",
                 sentence("The request is not valid JSON: {why}."),
                 why=str(error),
             ) from error
-        self.services.contract.check(schema, body)
         return dict(body)
 
     def send(self, answer: dict[str, Any], status: int = 200) -> None:
@@ -148,7 +155,10 @@ class ApiHandler(BaseHandler):
             self.set_status(status_of(error))
             self.finish({"error": public_error_view(error, self._)})
             return
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(verbs_of(type(self))))
         sentences = {
+            400: self._("This request cannot be understood."),
             401: self._(
                 "You are not logged in, or your login has ended. Log in again."
             ),
@@ -161,6 +171,7 @@ class ApiHandler(BaseHandler):
             self._("Something went wrong on our side. Nothing was lost. Try again."),
         )
         code = {
+            400: "bad_request",
             401: "not_logged_in",
             403: "forbidden",
             404: "not_found",
@@ -184,6 +195,23 @@ class ApiHandler(BaseHandler):
             )
             return
         super().log_exception(*exc_info)
+
+
+class NothingHandler(ApiHandler):
+    """What is below the API's address and is none of its paths."""
+
+    async def prepare(self) -> None:
+        """Say so in the API's form, whoever asks."""
+        raise HTTPError(404)
+
+
+def verbs_of(handler: type[RequestHandler]) -> list[str]:
+    """Return the verbs that a handler knows."""
+    return [
+        verb
+        for verb in RequestHandler.SUPPORTED_METHODS
+        if getattr(handler, verb.lower()) is not getattr(RequestHandler, verb.lower())
+    ]
 
 
 def status_of(error: PublicError) -> int:

@@ -14,7 +14,7 @@ from hub_service.contexts import MAX_BYTES
 from hub_service.errors import BadRequest, sentence
 from hub_service.handlers.base import READ, WRITE, ApiHandler, needs_scope
 from hub_service.handlers.commits import title_of
-from hub_service.handlers.jobs import JobHandler
+from hub_service.handlers.jobs import OwnJobHandler
 from hub_service.views import problem_views
 
 
@@ -56,7 +56,8 @@ class ContextsHandler(ApiHandler):
         await super().prepare()
         self._file: Any = None
         if self.request.method != "POST":
-            return
+            # Its bytes would come before Tornado looks for the verb.
+            raise HTTPError(405)
         if not self.current_user:
             raise HTTPError(401)
         self.require_scope(WRITE)
@@ -100,7 +101,7 @@ class ContextsHandler(ApiHandler):
             )
 
 
-class JobLogHandler(JobHandler):
+class JobLogHandler(OwnJobHandler):
     """The log of a build."""
 
     @needs_scope(READ)

@@ -7,6 +7,7 @@ from tornado.iostream import StreamClosedError
 from hub_service.handlers.base import READ, WRITE, ApiHandler, needs_scope
 from hub_service.models import Job
 from hub_service.policy import require_own_job
+from hub_service.records import number_of
 
 KEEPALIVE = 25.0
 """Seconds of silence after which a comment is sent: proxies cut silent streams at 30 or 60."""
@@ -25,7 +26,15 @@ class JobsHandler(ApiHandler):
         )
 
 
-class JobHandler(ApiHandler):
+class OwnJobHandler(ApiHandler):
+    """Knows the person's job of an address."""
+
+    def own(self, id: str) -> Job:
+        """Return the person's job, or raise NotFound."""
+        return require_own_job(self.person, self.services.jobs.get(id))
+
+
+class JobHandler(OwnJobHandler):
     """One job."""
 
     @needs_scope(READ)
@@ -43,12 +52,8 @@ class JobHandler(ApiHandler):
             self.services.feed.changed(id)
         self.send(self.views.job(job, self._), status=202)
 
-    def own(self, id: str) -> Job:
-        """Return the person's job, or raise NotFound."""
-        return require_own_job(self.person, self.services.jobs.get(id))
 
-
-class JobEventsHandler(JobHandler):
+class JobEventsHandler(OwnJobHandler):
     """The progress of a job as server-sent events."""
 
     @needs_scope(READ)
@@ -59,8 +64,7 @@ class JobEventsHandler(JobHandler):
         characters up to its end, and comes back as Last-Event-ID after a broken connection.
         """
         self.own(id)
-        last = self.request.headers.get("Last-Event-ID", "")
-        self._logged = int(last) if last.isascii() and last.isdigit() else 0
+        self._logged = number_of(self.request.headers.get("Last-Event-ID", "")) or 0
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
         try:

@@ -10,6 +10,7 @@ from hub_service.handlers.base import (
     READ,
     WRITE,
     BaseHandler,
+    NothingHandler,
     log,
     needs_scope,
     status_of,
@@ -288,5 +289,6 @@ default_handlers = [
     (r"desktops", DesktopsPage),
     (r"save", SavePage),
     (r"jobs/([0-9a-f]{32})", JobPage),
+    (r"api/.*", NothingHandler),
     (r".*", MissingPage),
 ]

@@ -34,6 +34,7 @@ def make(**kwargs: object) -> Rules:
         ("home/jovyan/.ssh", "secret"),
         ("home/jovyan/.ssh/id_rsa", "secret"),
         ("home/other/.netrc", "secret"),
+        ("home/jovyan/.config/desktops/token", "secret"),
         ("root/.bash_history", "secret"),
         ("srv/.ssh/id", None),
         ("home/jovyan/.sshd", None),

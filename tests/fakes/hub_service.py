@@ -18,13 +18,12 @@ from typing import Any
 
 from tornado import web
 from tornado.httpserver import HTTPServer
-from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 
-from .hub_service_data import PREVIEW, STEPS, new_job, utc_now
+from . import hub_service_builds, hub_service_handlers
+from .hub_service_data import BASE, PREVIEW, STEPS, TOKEN, new_job, utc_now
 
-BASE = "/services/desktops/api/v1"
-TOKEN = "a-token-that-no-browser-may-see"
+__all__ = ["TOKEN", "Failure", "FakeHubService"]
 
 
 @dataclass
@@ -46,6 +45,7 @@ class FakeHubService:
     """The server and the knobs. Runs in a thread; every method may be called from the test."""
 
     def __init__(self) -> None:
+        self.user = "alice"
         self.open_streams = 0
         self.play_seconds: float | None = None
         self.reset()
@@ -65,7 +65,10 @@ class FakeHubService:
         self.requests: list[dict[str, Any]] = []
         self.preview: dict[str, Any] = json.loads(json.dumps(PREVIEW))
         self.failures: dict[str, Failure] = {}
+        self.contexts: dict[str, bytes] = {}
+        self.logs: dict[str, str] = {}
         self.keepalive = 25.0
+        self.resumes = True
 
     def fail(self, what: str, failure: Failure) -> None:
         """Let the next `failure.times` requests of `what` ("POST /commits") go wrong."""
@@ -107,6 +110,11 @@ class FakeHubService:
         error = {"code": code, "message": message, "details": {"attempts": 5}}
         self._call(lambda: self._end(job_id, "failed", error))
 
+    def print_log(self, job_id: str, text: str) -> None:
+        """Let a build print something."""
+        self.logs[job_id] = self.logs.get(job_id, "") + text
+        self._call(lambda: self._notify(job_id))
+
     @contextmanager
     def running(self, port: int = 0) -> Iterator[FakeHubService]:
         """Serve until the end of the block."""
@@ -144,7 +152,7 @@ class FakeHubService:
         asyncio.set_event_loop(self._loop)
         # Thread-bound: made on the loop that waits for it.
         self._cut_streams = asyncio.Event()
-        server = HTTPServer(web.Application(_routes(self)))
+        server = HTTPServer(web.Application(self._routes()))
         sockets = bind_sockets(port, "127.0.0.1")
         self._port = sockets[0].getsockname()[1]
         server.add_sockets(sockets)
@@ -154,6 +162,13 @@ class FakeHubService:
         self._loop.run_until_complete(_give_up_tasks(self._loop))
         self._loop.run_until_complete(server.close_all_connections())
         self._loop.close()
+
+    def _routes(self) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+        handlers = [
+            *hub_service_handlers.default_handlers,
+            *hub_service_builds.default_handlers,
+        ]
+        return [(path, handler, {"fake": self}) for path, handler in handlers]
 
     def _call(self, action: Callable[[], None]) -> None:
         done = threading.Event()
@@ -229,157 +244,3 @@ async def _give_up_tasks(loop: asyncio.AbstractEventLoop) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Handler(web.RequestHandler):
-    def initialize(self, fake: FakeHubService) -> None:
-        self.fake = fake
-
-    async def prepare(self) -> None:
-        path = self.request.path.removeprefix(BASE)
-        what = f"{self.request.method} {path}"
-        self.fake.requests.append(
-            {
-                "what": what,
-                "body": json.loads(self.request.body or b"null"),
-                "language": self.request.headers.get("Accept-Language"),
-                "token": self.request.headers.get("Authorization"),
-            }
-        )
-        if self.request.headers.get("Authorization") != f"token {TOKEN}":
-            self.refuse(403, "forbidden", "This token may not do that.")
-            return
-        failure = self.fake.take_failure(what)
-        if failure is not None:
-            await self._go_wrong(failure)
-
-    async def _go_wrong(self, failure: Failure) -> None:
-        await asyncio.sleep(failure.seconds)
-        if failure.cut:
-            connection: Any = self.request.connection
-            connection.stream.close()
-            raise web.Finish
-        if failure.status >= 400:
-            self.refuse(failure.status, failure.code, failure.message, failure.details)
-
-    def refuse(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        details: dict[str, Any] | None = None,
-    ) -> None:
-        self.set_status(status)
-        self.finish(
-            {"error": {"code": code, "message": message, "details": details or {}}}
-        )
-
-    def find(self, job_id: str) -> dict[str, Any]:
-        job = self.fake.jobs.get(job_id)
-        if job is None:
-            self.refuse(404, "job_unknown", "There is no such job.")
-            raise web.Finish
-        return job
-
-
-class _Preview(_Handler):
-    def post(self) -> None:
-        body = json.loads(self.request.body)
-        answer = json.loads(json.dumps(self.fake.preview))
-        if not body["include_home"]:
-            answer["bytes"] -= answer["home"]["bytes"]
-        for path in body["exclude"]:
-            gone = [one for one in answer["biggest"] if one["path"] == path]
-            answer["bytes"] -= sum(one["bytes"] for one in gone)
-            answer["left_out"].append({"path": path, "reason": "asked", "bytes": 0})
-        self.finish(answer)
-
-
-class _Commits(_Handler):
-    def post(self) -> None:
-        body = json.loads(self.request.body)
-        active = [
-            job
-            for job in self.fake.jobs.values()
-            if job["server"] == body["server"] and job["ended"] is None
-        ]
-        if active:
-            self.refuse(409, "save_in_progress", "This desktop is being saved already.")
-            return
-        image = body["image"]
-        job = new_job(body["server"], image if isinstance(image, str) else "GIS course")
-        self.fake.start_job(job)
-        self.set_status(202)
-        self.finish(job)
-
-
-class _Jobs(_Handler):
-    def get(self) -> None:
-        self.finish({"items": list(self.fake.jobs.values()), "next": None})
-
-
-class _Job(_Handler):
-    def get(self, job_id: str) -> None:
-        self.finish(self.find(job_id))
-
-    def delete(self, job_id: str) -> None:
-        job = self.find(job_id)
-        self.fake.cancel(job_id)
-        self.set_status(202)
-        self.finish(job)
-
-
-class _Events(_Handler):
-    async def get(self, job_id: str) -> None:
-        self.find(job_id)
-        self.set_header("Content-Type", "text/event-stream")
-        self.fake.open_streams += 1
-        try:
-            await self._send(job_id)
-        except StreamClosedError:
-            return
-        finally:
-            self.fake.open_streams -= 1
-
-    async def _send(self, job_id: str) -> None:
-        cut = self.fake.streams_cut
-        while True:
-            job = self.fake.jobs[job_id]
-            changed = self.fake.changed(job_id)
-            self.write(f"event: job\ndata: {json.dumps(job)}\n\n")
-            await self.flush()
-            if job["ended"] is not None:
-                break
-            while not changed.is_set():
-                await _first(changed, cut, self.fake.keepalive)
-                if cut.is_set():
-                    connection: Any = self.request.connection
-                    connection.stream.close()
-                    return
-                if not changed.is_set():
-                    self.write(": still there\n\n")
-                    await self.flush()
-        self.write("event: end\ndata: {}\n\n")
-
-
-async def _first(one: asyncio.Event, other: asyncio.Event, seconds: float) -> None:
-    tasks = {asyncio.ensure_future(event.wait()) for event in (one, other)}
-    try:
-        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-def _routes(
-    fake: FakeHubService,
-) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
-    given = {"fake": fake}
-    job = BASE + r"/jobs/([\w-]+)"
-    return [
-        (BASE + "/commits/preview", _Preview, given),
-        (BASE + "/commits", _Commits, given),
-        (BASE + "/jobs", _Jobs, given),
-        (job, _Job, given),
-        (job + "/events", _Events, given),
-    ]

@@ -6,6 +6,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+BASE = "/services/desktops/api/v1"
+TOKEN = "a-token-that-no-browser-may-see"
+
 # Step and how long it takes.
 STEPS = [
     ("plan", 0.12),
@@ -69,7 +72,7 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def new_job(server: dict[str, str], title: str) -> dict[str, Any]:
+def new_job(server: dict[str, str], title: str, kind: str = "commit") -> dict[str, Any]:
     """A job that waits for its turn."""
     job_id = uuid.uuid4().hex
     name = title.lower().replace(" ", "-")
@@ -85,7 +88,7 @@ def new_job(server: dict[str, str], title: str) -> dict[str, Any]:
     ]
     return {
         "id": job_id,
-        "kind": "commit",
+        "kind": kind,
         "state": "queued",
         "server": server,
         "image": {"owner": server["user"], "name": name, "title": title},
@@ -104,6 +107,7 @@ def new_job(server: dict[str, str], title: str) -> dict[str, Any]:
         "links": {
             "self": f"/services/desktops/api/v1/jobs/{job_id}",
             "events": f"/services/desktops/api/v1/jobs/{job_id}/events",
+            "log": f"/services/desktops/api/v1/jobs/{job_id}/log",
             "page": f"/services/desktops/jobs/{job_id}",
             "image": f"/services/desktops/images/{server['user']}/{name}",
             "start": f"/hub/spawn/{server['user']}/{server['name']}"

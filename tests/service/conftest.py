@@ -47,6 +47,8 @@ class World:
     addresses: dict[str, str]
     services: Services | None = None
     url: str = ""
+    database: str = ""
+    """Its URL; default: an SQLite file."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def client(self, token: str = "", **headers: str) -> httpx.AsyncClient:
@@ -87,7 +89,9 @@ class World:
     async def serving(self) -> AsyncIterator[Services]:
         """Run hub_service until the end of the block; once more is a restart of it."""
         async with AsyncExitStack() as stack:
-            engine = open_database(f"sqlite:///{self.folder}/desktops.sqlite")
+            engine = open_database(
+                self.database or f"sqlite:///{self.folder}/desktops.sqlite"
+            )
             stack.callback(engine.dispose)
             http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
             self.services, server = await self._start(stack, engine, http)
@@ -150,9 +154,9 @@ class World:
         return cluster
 
 
-@pytest.fixture
-async def neighbours(tmp_path: Path) -> AsyncIterator[World]:
-    """Everything but hub_service itself."""
+@asynccontextmanager
+async def neighbourhood(folder: Path) -> AsyncIterator[World]:
+    """Run everything but hub_service itself until the end of the block."""
     async with AsyncExitStack() as stack:
         registry = stack.enter_context(FakeRegistry())
         hub, cluster, agent = FakeHub(), FakeKubernetes(), FakeAgent(registry.url)
@@ -163,10 +167,17 @@ async def neighbours(tmp_path: Path) -> AsyncIterator[World]:
             "agent": await stack.enter_async_context(agent.running()),
         }
         cluster.add_agent("127.0.0.1")
-        world = World(hub, cluster, agent, registry, tmp_path, addresses)
+        world = World(hub, cluster, agent, registry, folder, addresses)
         yield world
         for client in world.clients:
             await client.aclose()
+
+
+@pytest.fixture
+async def neighbours(tmp_path: Path) -> AsyncIterator[World]:
+    """Everything but hub_service itself."""
+    async with neighbourhood(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture

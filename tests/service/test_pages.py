@@ -83,7 +83,7 @@ async def test_a_form_saves_and_leads_to_the_job(world: World) -> None:
     )
 
 
-@pytest.mark.parametrize("package", ["hub_service", "desktop_spawner"])
+@pytest.mark.parametrize("package", ["hub_service", "desktop_spawner", "desktops_cli"])
 def test_every_sentence_is_translated(package: str) -> None:
     found = extract_from_dir(
         package,
