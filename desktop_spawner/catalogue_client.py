@@ -24,7 +24,8 @@ class CatalogueClient(SingletonConfigurable):
     """Reads the catalogue of hub_service, and remembers its last good answer for each person.
 
     - one object in a hub, shared by all spawners
-    - never raises: a catalogue that is down gives the last good answer, marked as such
+    - never raises: a catalogue that is down gives the last good answer, marked as such, and
+      hears of no start
     """
 
     url = Unicode(
@@ -70,9 +71,27 @@ class CatalogueClient(SingletonConfigurable):
         self._last[user] = answer = Answer(entries, time.time(), fresh=True)
         return answer
 
-    async def _read(self, user: str) -> list[dict[str, Any]]:
+    async def report_start(self, owner: str, name: str, version: int) -> None:
+        """Tell the catalogue that a version starts, so that it is known to be in use."""
+        if not self.url:
+            return
+        body = {"image": {"owner": owner, "name": name}, "version": version}
+        try:
+            async with self._client() as client:
+                reply = await client.post(f"{self.url}/starts", json=body)
+            reply.raise_for_status()
+        except httpx.HTTPError as error:
+            # A start must not fail for a record of it.
+            self.log.warning(
+                "The start of %s/%s is not recorded: %r", owner, name, error
+            )
+
+    def _client(self) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self.token}"}
-        async with httpx.AsyncClient(timeout=self.timeout, headers=headers) as client:
+        return httpx.AsyncClient(timeout=self.timeout, headers=headers)
+
+    async def _read(self, user: str) -> list[dict[str, Any]]:
+        async with self._client() as client:
             reply = await client.get(f"{self.url}/profiles", params={"user": user})
         reply.raise_for_status()
         return list(reply.json()["items"])

@@ -56,16 +56,32 @@ def render_form(
         culled=idle_hours > 0,
         age=lambda stamp: age(stamp, _),
         bytes=lambda number: people_bytes(number, _),
+        limits=lambda profile: limit_words(profile["desktop"]["limits"], _),
         words=_words(_),
     )
     return str(Markup(html))
 
 
 def _sizes(profiles: list[Profile]) -> list[tuple[str, str]]:
-    """Return the sizes' slugs and titles; all profiles offer the same."""
-    options = profiles[0].get("profile_options", {}) if profiles else {}
-    choices = options.get("size", {}).get("choices", {})
-    return [(slug, choice["display_name"]) for slug, choice in choices.items()]
+    """Return the sizes' slugs and titles; all profiles that leave a choice offer the same."""
+    for profile in profiles:
+        size = profile.get("profile_options", {}).get("size")
+        if size:
+            choices = size["choices"].items()
+            return [(slug, choice["display_name"]) for slug, choice in choices]
+    return []
+
+
+def limit_words(limits: Mapping[str, Any], _: Translate) -> str:
+    """Return what a desktop of an image may use, where an administrator decided it."""
+    words = []
+    if limits.get("cpu"):
+        words.append(_("{number} CPU", number=f"{limits['cpu']:g}"))
+    if limits.get("memory"):
+        words.append(_("{size} of memory", size=people_bytes(limits["memory"], _)))
+    if limits.get("gpu"):
+        words.append(_("{number} GPU", number=limits["gpu"]))
+    return " · ".join(words)
 
 
 def _words(_: Translate) -> dict[str, str]:

@@ -9,6 +9,11 @@ Profile = dict[str, Any]
 CUSTOMISE_GID = 2600
 """The group whose members the image's sudoers lets become root; only a customise session has it."""
 
+SIZE_KEYS = ("cpu_limit", "cpu_guarantee", "mem_limit", "mem_guarantee")
+GPU_KINDS = ("limits", "guarantees")
+UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+"""As JupyterHub reads sizes."""
+
 HOME_VOLUME = "00-home"
 """The key of the home among the volumes; KubeSpawner sorts by key."""
 
@@ -44,6 +49,9 @@ def base_profiles(images: Iterable[Mapping[str, Any]]) -> list[Profile]:
                 "owner": "",
                 "size": image.get("size"),
                 "created": None,
+                "icon": "desktop",
+                "tags": [],
+                "limits": {},
             },
         }
         for image in images
@@ -72,10 +80,67 @@ def catalogue_profiles(
                 "version": entry["version"],
                 "size": entry["size"],
                 "created": entry["created"],
+                # An older hub_service does not know of these.
+                "icon": entry.get("icon", "desktop"),
+                "tags": entry.get("tags", []),
+                "limits": entry.get("limits", {}),
             },
         }
         for entry in entries
     ]
+
+
+def limited(
+    profile: Profile,
+    sizes: Iterable[Mapping[str, Any]],
+    *,
+    gpu_resource: str,
+    configured: Mapping[str, Any],
+) -> Profile:
+    """Return a profile with the sizes to choose from, inside what an administrator allows.
+
+    - a limit of the image takes the place of every size's own, and a guarantee never exceeds it
+    - where CPU and memory are limited, there is nothing left to choose
+    - every profile sets every figure, those in `configured` where nothing else does, so nothing
+      of an earlier choice stays on a spawner used again
+    """
+    limits = profile["desktop"]["limits"]
+    gpus = str(limits["gpu"]) if limits.get("gpu") else configured.get("gpu")
+    fixed = {
+        **{key: configured.get(key) for key in SIZE_KEYS},
+        **{f"extra_resource_{kind}": {gpu_resource: gpus} for kind in GPU_KINDS},
+    }
+    options = dict(profile.get("profile_options", {}))
+    allowed = [_inside({**size}, limits) for size in sizes]
+    if allowed and not (limits.get("cpu") and limits.get("memory")):
+        options["size"] = size_option(allowed)
+    else:
+        first = allowed[0] if allowed else {}
+        figures = {key: first[key] for key in SIZE_KEYS if key in first}
+        fixed = _inside({**fixed, **figures}, limits)
+    override = {**profile["kubespawner_override"], **fixed}
+    return {**profile, "kubespawner_override": override, "profile_options": options}
+
+
+def _inside(found: dict[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Put an image's limits in the place of a size's own."""
+    for kind, short, limit in (
+        ("cpu", "cpu", limits.get("cpu")),
+        ("memory", "mem", limits.get("memory")),
+    ):
+        if limit:
+            found[f"{short}_limit"] = limit
+            guarantee = found.get(f"{short}_guarantee")
+            if guarantee is not None and amount(guarantee) > limit:
+                found[f"{short}_guarantee"] = limit
+    return found
+
+
+def amount(value: str | float) -> float:
+    """Return the number that a size's figure means: 2, "500M", "2G"."""
+    text = str(value).strip()
+    factor = UNITS.get(text[-1:].upper())
+    return float(text[:-1]) * factor if factor else float(text)
 
 
 def session_option(home: Home) -> dict[str, Any]:
@@ -148,14 +213,7 @@ def size_option(sizes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             size["slug"]: {
                 "display_name": size["title"],
                 "kubespawner_override": {
-                    key: size[key]
-                    for key in (
-                        "cpu_limit",
-                        "cpu_guarantee",
-                        "mem_limit",
-                        "mem_guarantee",
-                    )
-                    if key in size
+                    key: size[key] for key in SIZE_KEYS if key in size
                 },
             }
             for size in sizes

@@ -9,12 +9,13 @@ from desktop_i18n import language_of
 from desktop_spawner.catalogue_client import Answer, CatalogueClient
 from desktop_spawner.form import render_form
 from desktop_spawner.profiles import (
+    SIZE_KEYS,
     Home,
     Profile,
     base_profiles,
     catalogue_profiles,
+    limited,
     session_option,
-    size_option,
 )
 
 
@@ -73,6 +74,15 @@ class DesktopSpawner(KubeSpawner):  # type: ignore[misc]  # kubespawner has no a
     )
     catalogue = Instance(
         CatalogueClient, help="Answers which images of the catalogue may start."
+    )
+    gpu_resource = Unicode(
+        "nvidia.com/gpu",
+        config=True,
+        help="""
+        The cluster's name of a graphics card, for images whose limits have one.
+
+        Only set this for cards of another maker.
+        """,
     )
     profile_list = Callable(
         help="Made of `base_images` and the catalogue; not to be configured."
@@ -134,6 +144,20 @@ class DesktopSpawner(KubeSpawner):  # type: ignore[misc]  # kubespawner has no a
         env["DESKTOPS_PUBLIC_HUB_URL"] = self.hub.base_url
         return env
 
+    async def start(self) -> Any:
+        """Start the pod, and tell the catalogue which version starts."""
+        url = await super().start()
+        await self.report_start()
+        return url
+
+    async def report_start(self) -> None:
+        """Tell the catalogue which version was started; a base image is none of its."""
+        image = str(self.environment.get("DESKTOPS_IMAGE") or "")
+        path, _, version = image.rpartition("@")
+        if path:
+            owner, _, name = path.rpartition("/")
+            await self.catalogue.report_start(owner, name, int(version))
+
     async def desktop_profiles(self) -> list[Profile]:
         """Return what this user may start now: the base images, then the catalogue's."""
         return self._with_options(await self.catalogue.profiles(self.user.name))
@@ -142,9 +166,26 @@ class DesktopSpawner(KubeSpawner):  # type: ignore[misc]  # kubespawner has no a
         profiles = base_profiles(self.base_images)
         profiles += catalogue_profiles(answer.entries, self.user.name)
         options = {"session": session_option(Home(self.pvc_name, self.home_mount_path))}
-        if self.sizes:
-            options["size"] = size_option(self.sizes)
-        return [{**profile, "profile_options": options} for profile in profiles]
+        return [
+            limited(
+                {**profile, "profile_options": options},
+                self.sizes,
+                gpu_resource=self.gpu_resource,
+                configured=self._configured(),
+            )
+            for profile in profiles
+        ]
+
+    def _configured(self) -> dict[str, Any]:
+        """Return what the configuration gives to every desktop, whatever was started before."""
+        found: dict[str, Any] = {}
+        for kind in reversed(type(self).mro()):
+            section = self.config.get(kind.__name__, {})
+            found |= {key: section[key] for key in SIZE_KEYS if key in section}
+            gpus = section.get("extra_resource_limits") or {}
+            if self.gpu_resource in gpus:
+                found["gpu"] = str(gpus[self.gpu_resource])
+        return found
 
     async def _render_options_form_dynamically(self, current_spawner: Any) -> str:
         answer = await self.catalogue.profiles(self.user.name)

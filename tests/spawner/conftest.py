@@ -59,11 +59,17 @@ class FakeCatalogue:
         self.entries: list[dict[str, Any]] = [ENTRY]
         self.down = False
         self.asked: list[tuple[str, str]] = []
+        self.starts: list[dict[str, Any]] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
         """Serve until the end of the block; give the address of the API."""
-        async with serving([("/profiles", ProfilesHandler, {"fake": self})]) as address:
+        fake = {"fake": self}
+        routes = [
+            ("/profiles", ProfilesHandler, fake),
+            ("/starts", StartsHandler, fake),
+        ]
+        async with serving(routes) as address:
             yield address
 
 
@@ -81,6 +87,20 @@ class ProfilesHandler(JsonHandler):
             self.finish("<html>The service is restarting</html>")
             return
         self.answer(200, {"items": self.fake.entries, "next": None})
+
+
+class StartsHandler(JsonHandler):
+    """Reports of starts."""
+
+    fake: FakeCatalogue
+
+    def post(self) -> None:
+        """Take one."""
+        if self.fake.down:
+            self.set_status(503)
+            return
+        self.fake.starts.append(self.body)
+        self.answer(201, self.body)
 
 
 @pytest.fixture
