@@ -22,6 +22,11 @@ OPEN, APPROVED, REFUSED = "open", "approved", "refused"
 DECISIONS = (APPROVED, REFUSED)
 
 
+def moment(value: datetime | None) -> str | None:
+    """Return the wire's form of a moment that may not have been."""
+    return value.isoformat() if value else None
+
+
 @dataclass(frozen=True)
 class Person:
     """Who makes a request, as JupyterHub identified them."""
@@ -66,6 +71,7 @@ class Version:
     """`name` and `digest` of the first image that was not a save."""
     details: dict[str, Any] = field(default_factory=dict)
     """What the save found: packages, biggest paths, what was left out, seconds."""
+    last_started: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire's form."""
@@ -81,6 +87,7 @@ class Version:
             "base": self.base,
             "origin": self.origin,
             "details": self.details,
+            "last_started": moment(self.last_started),
         }
 
 
@@ -101,6 +108,13 @@ class Image:
     shared_users: frozenset[str] = frozenset()
     shared_groups: frozenset[str] = frozenset()
     versions: tuple[Version, ...] = ()
+    icon: str = "desktop"
+    tags: tuple[str, ...] = ()
+    position: int | None = None
+    """Its place on the spawn page; None comes after all that have one."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    """Some of `cpu` (cores), `memory` (bytes) and `gpu`, for everybody who starts it."""
+    last_started: datetime | None = None
 
     @property
     def active_version(self) -> Version | None:
@@ -133,6 +147,11 @@ class Image:
             "versions": len(self.versions),
             "active_version": active.to_dict() if active else None,
             "published_version": self.published,
+            "icon": self.icon,
+            "tags": list(self.tags),
+            "position": self.position,
+            "limits": self.limits,
+            "last_started": moment(self.last_started),
         }
 
 

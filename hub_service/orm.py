@@ -68,6 +68,12 @@ class ImageRow(Base):
     published: Mapped[int | None]
     last_number: Mapped[int]
     created: Mapped[datetime]
+    icon: Mapped[str] = mapped_column(String(40))
+    tags: Mapped[str] = mapped_column(String(600))
+    """One a line: the search looks into it as into any text."""
+    position: Mapped[int | None]
+    limits: Mapped[dict[str, Any]]
+    last_started: Mapped[datetime | None]
     shares: Mapped[list["ShareRow"]] = relationship(cascade="all, delete-orphan")
     versions: Mapped[list["VersionRow"]] = relationship(
         cascade="all, delete-orphan", order_by="VersionRow.number.desc()"
@@ -105,6 +111,11 @@ class VersionRow(Base):
     base: Mapped[dict[str, Any]]
     origin: Mapped[dict[str, Any]]
     details: Mapped[dict[str, Any]]
+    last_started: Mapped[datetime | None]
+    ancestors: Mapped[list[str]] = mapped_column(deferred=True)
+    """Digests of what it stands on, nearest first; the last is the first image that is known."""
+    since_root: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """Packages against that first image; lists of images never read them."""
 
 
 class PublicationRow(Base):
@@ -173,6 +184,33 @@ class PictureRow(Base):
     digest: Mapped[str] = mapped_column(primary_key=True)
     media_type: Mapped[str] = mapped_column(String(40))
     data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class QuotaRow(Base):
+    """How much a user, each member of a group, or everybody may keep; null = no limit."""
+
+    __tablename__ = "quotas"
+    __table_args__ = (UniqueConstraint("kind", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    name: Mapped[str]
+    bytes: Mapped[int | None]
+    versions: Mapped[int | None]
+
+
+class RetentionRow(Base):
+    """What a dry run of the retention rule showed, and what became of it."""
+
+    __tablename__ = "retention_plans"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    days: Mapped[int]
+    made: Mapped[datetime]
+    made_by: Mapped[str]
+    items: Mapped[dict[str, Any]]
+    ran: Mapped[datetime | None]
+    ran_by: Mapped[str]
 
 
 class AuditRow(Base):

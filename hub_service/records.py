@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from hub_service.lineage import Lineage, begun, continued
 from hub_service.models import Image, Version
 from hub_service.orm import AuditRow, ImageRow, VersionRow
 
@@ -47,11 +48,31 @@ def add_audit(
     )
 
 
-def version_row(version: Version) -> VersionRow:
-    """Return the row of a version."""
+def version_row(version: Version, line: Lineage) -> VersionRow:
+    """Return the row of a version that stands on a line of others."""
     return VersionRow(
-        **{name: getattr(version, name) for name in Version.__dataclass_fields__}
+        **{name: getattr(version, name) for name in Version.__dataclass_fields__},
+        ancestors=list(line.ancestors),
+        since_root=line.packages,
     )
+
+
+def lineage_record(row: VersionRow) -> Lineage:
+    """Return the line of a version.
+
+    One that was recorded before lines were written down has its nearest image alone.
+    """
+    if row.ancestors:
+        return Lineage(tuple(row.ancestors), row.since_root)
+    return begun(_version(row))
+
+
+def lineage_of(session: Session, version: Version) -> Lineage:
+    """Return the line of a new version by what is known of the one it was made from."""
+    digest = version.base.get("digest") or ""
+    statement = select(VersionRow).where(VersionRow.digest == digest).limit(1)
+    below = session.scalar(statement) if digest else None
+    return continued(version, lineage_record(below)) if below else begun(version)
 
 
 def image_record(row: ImageRow) -> Image:
@@ -65,6 +86,11 @@ def image_record(row: ImageRow) -> Image:
         active=row.active,
         published=row.published,
         created=row.created,
+        icon=row.icon,
+        tags=tuple(row.tags.split("\n")) if row.tags else (),
+        position=row.position,
+        limits=row.limits,
+        last_started=row.last_started,
         shared_users=frozenset(
             share.name for share in row.shares if share.kind == "user"
         ),
