@@ -35,6 +35,7 @@ from hub_service.openapi import Contract
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.registry import ImageStore
+from hub_service.retention import Retention
 from hub_service.services import Services
 from hub_service.stores import Stores
 from hub_service.workloads import Workloads
@@ -220,12 +221,14 @@ class HubService(Application):
             interval=self.reconcile_interval,
             ended=metrics.job_ended,
         )
+        images = Images(stores)
         # Made of the service's own token: a restart logs nobody out in the middle of a save.
         secret = hashlib.sha256(b"cookies:" + auth.api_token.encode()).digest()
         return Services(
             **vars(stores),
-            images=Images(stores),
+            images=images,
             publishing=Publishing(stores),
+            retention=Retention(stores, images, cluster),
             commits=commits,
             builds=builds,
             follower=follower,

@@ -15,11 +15,11 @@ class AuditLog:
         self._engine = engine
 
     def latest(
-        self, *, cursor: str = "", query: str = "", limit: int = 100
+        self, *, cursor: str = "", query: str = "", action: str = "", limit: int = 100
     ) -> tuple[list[Act], str | None]:
         """Return acts, newest first, and where the next page begins.
 
-        `query` is an actor, or a part of an image's path.
+        `query` is an actor, or a part of an image's path; `action` is what was done.
         """
         statement = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit + 1)
         before = number_of(cursor)
@@ -28,10 +28,18 @@ class AuditLog:
         if query:
             fits = AuditRow.target.contains(query, autoescape=True)
             statement = statement.where(fits | (AuditRow.actor == query))
+        if action:
+            statement = statement.where(AuditRow.action == action)
         with Session(self._engine) as session:
             rows = session.scalars(statement).all()
         following = str(rows[limit - 1].id) if len(rows) > limit else None
         return [_act(row) for row in rows[:limit]], following
+
+    def actions(self) -> list[str]:
+        """Return every kind of act that there is."""
+        statement = select(AuditRow.action).distinct().order_by(AuditRow.action)
+        with Session(self._engine) as session:
+            return list(session.scalars(statement))
 
 
 def _act(row: AuditRow) -> Act:

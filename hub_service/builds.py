@@ -91,6 +91,7 @@ class Builds:
         self._store = stores.store
         self._contexts = stores.contexts
         self._recording = stores.recording
+        self._quotas = stores.quotas
         self._workloads = workloads
         self._follower = follower
 
@@ -108,6 +109,7 @@ class Builds:
         # From here to the row nothing is awaited, so no second request comes in between.
         active = self._jobs.unfinished()
         self._refuse_many(active, person)
+        self._quotas.require_room(person, BUILD)
         known = self._catalogue.image(person.name, name)
         return self._jobs.add(
             kind=BUILD,

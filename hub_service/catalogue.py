@@ -1,6 +1,6 @@
 """The repository of images and their versions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,18 +9,24 @@ from sqlalchemy import ColumnElement, Engine, and_, exists, false, func, or_, se
 from sqlalchemy.orm import Session
 
 from hub_service.errors import Conflict, sentence
+from hub_service.lineage import Lineage
 from hub_service.models import PRIVATE, PUBLISHED, SHARED, Image, Person, Version
 from hub_service.orm import ImageRow, ShareRow, VersionRow
 from hub_service.records import (
     add_audit,
     find_image,
     image_record,
+    lineage_of,
+    lineage_record,
     number_of,
     version_row,
     whole,
 )
 
-_FIELDS = ("title", "description", "visibility", "active", "published")
+_FIELDS = (
+    *("title", "description", "visibility", "active", "published"),
+    *("icon", "limits"),
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ class Catalogue:
                     number=version.number,
                 )
             if not known:
-                row.versions.insert(0, version_row(version))
+                line = lineage_of(session, version)
+                row.versions.insert(0, version_row(version, line))
             if activate:
                 row.active = version.number
             row.last_number = max(row.last_number, version.number)
@@ -127,6 +134,8 @@ class Catalogue:
             for key in _FIELDS:
                 if key in changes:
                     setattr(row, key, changes[key])
+            if "tags" in changes:
+                row.tags = "\n".join(changes["tags"])
             for key, kind in (("shared_users", "user"), ("shared_groups", "group")):
                 if key in changes:
                     _share(row, kind, changes[key])
@@ -148,6 +157,51 @@ class Catalogue:
         with Session(self._engine) as session, session.begin():
             session.delete(_require(session, owner, name))
             add_audit(session, actor, "image.delete", f"{owner}/{name}")
+
+    def lineage(self, owner: str, name: str, number: int) -> Lineage | None:
+        """Return what a version stands on; None when there is no such version."""
+        statement = (
+            select(VersionRow)
+            .join(ImageRow, ImageRow.id == VersionRow.image_id)
+            .where(ImageRow.owner == owner, ImageRow.name == name)
+            .where(VersionRow.number == number)
+        )
+        with Session(self._engine) as session:
+            row = session.scalar(statement)
+            return lineage_record(row) if row else None
+
+    def note_start(self, owner: str, name: str, number: int) -> bool:
+        """Write down that a version starts now; False when there is no such version."""
+        now = datetime.now(UTC)
+        with Session(self._engine) as session, session.begin():
+            row = find_image(session, owner, name)
+            known = [one for one in row.versions if one.number == number] if row else []
+            if row is None or not known:
+                return False
+            row.last_started = known[0].last_started = now
+            return True
+
+    def arrange(self, actor: str, order: Sequence[tuple[str, str]]) -> None:
+        """Put images first on the spawn page, in this order; the others have no place."""
+        with Session(self._engine) as session, session.begin():
+            placed = {
+                (one.owner, one.name): one
+                for one in session.scalars(
+                    select(ImageRow).where(
+                        or_(
+                            ImageRow.position.is_not(None),
+                            ImageRow.visibility == PUBLISHED,
+                        )
+                    )
+                )
+            }
+            for row in placed.values():
+                row.position = None
+            for position, (owner, name) in enumerate(order, start=1):
+                row = placed.get((owner, name)) or _require(session, owner, name)
+                row.position = position
+            named = [f"{owner}/{name}" for owner, name in order]
+            add_audit(session, actor, "spawn-page.arrange", "", {"order": named})
 
     def totals(self) -> tuple[int, int]:
         """Return the number of images and of versions."""
@@ -182,7 +236,8 @@ def _seen_by(person: Person, startable: bool) -> ColumnElement[bool]:
 
 def _matches(query: str) -> ColumnElement[bool]:
     words = [f"%{_literal(word)}%" for word in query.split()]
-    fields = (ImageRow.title, ImageRow.description, ImageRow.owner, ImageRow.name)
+    looks = (ImageRow.title, ImageRow.description, ImageRow.tags)
+    fields = (*looks, ImageRow.owner, ImageRow.name)
     return and_(
         ImageRow.id.is_not(None),
         *[or_(*[field.ilike(word, escape="\\") for field in fields]) for word in words],
@@ -204,6 +259,11 @@ def _add_image(session: Session, owner: str, name: str, title: str) -> ImageRow:
         published=None,
         last_number=0,
         created=datetime.now(UTC),
+        icon="desktop",
+        tags="",
+        position=None,
+        limits={},
+        last_started=None,
     )
     session.add(row)
     return row

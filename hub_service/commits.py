@@ -62,6 +62,7 @@ class Commits:
         self._jobs = stores.jobs
         self._store = stores.store
         self._recording = stores.recording
+        self._quotas = stores.quotas
         self._cluster = cluster
         self._agents = agents
         self._hub = hub
@@ -87,7 +88,9 @@ class Commits:
             "exclude": list(exclude),
         }
         preview = await self._agents.preview(agent, body)
-        return {**preview, "image": self._suggestion(person, pod), "quota": None}
+        allowance = self._quotas.allowance(person)
+        quota = allowance.to_dict() if allowance.rules else None
+        return {**preview, "image": self._suggestion(person, pod), "quota": quota}
 
     async def start(self, person: Person, request: CommitRequest) -> Job:
         """Record a save after asking whether it can be done; the reconciler carries it out."""
@@ -99,10 +102,12 @@ class Commits:
         pod = await self._running_pod(request.server)
         await self._cluster.agent_on(pod.node)
         await self._store.ping()
+        needed = await self._needed(person, request)
         await self._hub.keep_alive(request.server)
         # From here to the row nothing is awaited, so no second request comes in between.
         active = self._jobs.unfinished()
         _refuse_second(active, request.server)
+        self._quotas.require_room(person, COMMIT, needed)
         return self._jobs.add(
             kind=COMMIT,
             id=uuid.uuid4().hex,
@@ -118,6 +123,7 @@ class Commits:
                 "include_home": request.include_home,
                 "exclude": list(request.exclude),
                 "stop_after": request.stop_after,
+                "bytes": needed,
             },
         )
 
@@ -208,6 +214,22 @@ class Commits:
                 ),
             )
         return pod
+
+    async def _needed(self, person: Person, request: CommitRequest) -> int:
+        """Return how many bytes a save may add at most, where that is limited.
+
+        What is kept is compressed, so it is less: nobody knows how much before it is done.
+        """
+        self._quotas.require_room(person, COMMIT)
+        if self._quotas.allowance(person).bytes is None:
+            return 0
+        preview = await self.preview(
+            person,
+            request.server,
+            include_home=request.include_home,
+            exclude=request.exclude,
+        )
+        return int(preview["bytes"])
 
     def _suggestion(self, person: Person, pod: SessionPod) -> dict[str, Any] | None:
         """Return the person's own image that this desktop was started from."""

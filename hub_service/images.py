@@ -1,13 +1,21 @@
 """Changing, sharing, rolling back and deleting images."""
 
+from collections.abc import Callable
 from typing import Any
 
+from hub_service.comparison import Comparison, compared
 from hub_service.errors import BadRequest, Conflict, NotFound, sentence
 from hub_service.models import PUBLISHED, Image, Person, Version
-from hub_service.naming import checked_description, checked_title
+from hub_service.naming import (
+    checked_description,
+    checked_icon,
+    checked_tags,
+    checked_title,
+)
 from hub_service.policy import (
     as_seen_by,
     require_changed_by,
+    require_limiter,
     require_publisher,
     require_seen,
 )
@@ -34,17 +42,28 @@ class Images:
             raise _no_version(number)
         return version
 
+    def compare(
+        self, person: Person, owner: str, name: str, first: int, second: int
+    ) -> Comparison:
+        """Return what differs between two versions of an image that the person may see."""
+        one = self.version(person, owner, name, first)
+        other = self.version(person, owner, name, second)
+        lines = [
+            self._catalogue.lineage(owner, name, number) for number in (first, second)
+        ]
+        return compared(owner, (one, other), lines)
+
     def change(
         self, person: Person, owner: str, name: str, changes: dict[str, Any]
     ) -> Image:
-        """Change title, description, visibility, sharing or the active version."""
+        """Change how it looks, who sees it, which version is active, what it may use."""
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
-        wanted = dict(changes)
-        if "title" in wanted:
-            wanted["title"] = checked_title(wanted["title"])
-        if "description" in wanted:
-            wanted["description"] = checked_description(wanted["description"])
+        wanted = {**changes, **_looks(changes)}
+        if "limits" in wanted:
+            require_limiter(person)
+            given = wanted["limits"].items()
+            wanted["limits"] = {key: value for key, value in given if value}
         wanted.update(_publication(person, image, wanted))
         if "active_version" in wanted:
             wanted["active"] = wanted.pop("active_version")
@@ -116,6 +135,17 @@ class Images:
                     ),
                     details={"job": job.id},
                 )
+
+
+def _looks(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return what people see of an image, checked."""
+    checks: dict[str, Callable[[Any], Any]] = {
+        "title": checked_title,
+        "description": checked_description,
+        "icon": checked_icon,
+        "tags": checked_tags,
+    }
+    return {key: checks[key](changes[key]) for key in checks if key in changes}
 
 
 def _publication(

@@ -70,6 +70,11 @@ class Cluster:
                 return self._session(pod)
         return None
 
+    async def session_images(self) -> set[str]:
+        """Return what the desktops that are there were started from."""
+        pods = await self._pods("component=singleuser-server")
+        return {self._session(pod).image for pod in pods}
+
     async def agent_on(self, node: str) -> str:
         """Return the base URL of a node's agent, or raise Unavailable."""
         known, at = self._agents.get(node, ("", 0.0))

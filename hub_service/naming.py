@@ -1,5 +1,6 @@
 """Names that people choose, and the links that lead to their things (pure)."""
 
+from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
 from hub_service.errors import BadRequest, sentence
@@ -9,6 +10,32 @@ from oci.names import image_name, is_image_name
 TITLE_LENGTH = 100
 """Longer titles fit no card; the database holds 255."""
 DESCRIPTION_LENGTH = 2000
+TAGS, TAG_LENGTH = 10, 30
+"""More or longer ones fit no card; the database holds 600 characters."""
+
+ICONS = (
+    "desktop",
+    "globe",
+    "map",
+    "chart-line",
+    "calculator",
+    "flask",
+    "microscope",
+    "dna",
+    "brain",
+    "robot",
+    "database",
+    "code",
+    "terminal",
+    "cube",
+    "image",
+    "music",
+    "book",
+    "graduation-cap",
+    "language",
+    "users",
+)
+"""Pictures of Font Awesome, which JupyterHub's stylesheet brings."""
 
 
 def checked_title(title: str) -> str:
@@ -51,6 +78,41 @@ def checked_description(description: str) -> str:
             limit=DESCRIPTION_LENGTH,
         )
     return description
+
+
+def checked_icon(icon: str) -> str:
+    """Return the icon, or raise BadRequest when it is none of ours."""
+    if icon not in ICONS:
+        raise BadRequest(
+            "icon_unknown",
+            sentence("There is no icon {value}. Choose one of: {icons}."),
+            value=icon[:40],
+            icons=", ".join(ICONS),
+        )
+    return icon
+
+
+def checked_tags(tags: Iterable[str]) -> list[str]:
+    """Return the tags without outer spaces, empty ones and doubles, or raise BadRequest."""
+    found = list(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+    if len(found) > TAGS:
+        raise BadRequest(
+            "too_many_tags",
+            sentence("An image has at most {limit} tags; these are {count}."),
+            limit=TAGS,
+            count=len(found),
+        )
+    for tag in found:
+        if len(tag) > TAG_LENGTH or not tag.isprintable():
+            raise BadRequest(
+                "tag_invalid",
+                sentence(
+                    "A tag has at most {limit} characters that can be shown: {tag}"
+                ),
+                limit=TAG_LENGTH,
+                tag=tag[:80],
+            )
+    return found
 
 
 def name_of_title(title: str) -> str:

@@ -82,6 +82,15 @@ def require_publisher(person: Person) -> None:
         )
 
 
+def require_limiter(person: Person) -> None:
+    """Raise Forbidden unless the person may decide what desktops of an image may use."""
+    if not person.admin:
+        raise Forbidden(
+            "not_limiter",
+            sentence("Only an administrator decides how much a desktop may use."),
+        )
+
+
 def require_own_server(person: Person, server: Server) -> None:
     """Raise Forbidden unless the server is the person's own.
 

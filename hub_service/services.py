@@ -12,6 +12,7 @@ from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
+from hub_service.retention import Retention
 from hub_service.stores import Stores
 
 
@@ -21,6 +22,7 @@ class Services(Stores):
 
     images: Images
     publishing: Publishing
+    retention: Retention
     commits: Commits
     builds: Builds
     follower: BuildFollower

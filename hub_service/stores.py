@@ -10,8 +10,11 @@ from hub_service.contexts import Contexts
 from hub_service.job_store import JobStore
 from hub_service.log_store import LogStore
 from hub_service.publication_store import PublicationStore
+from hub_service.quota_store import QuotaStore
+from hub_service.quotas import Quotas
 from hub_service.recording import Recording
 from hub_service.registry import ImageStore
+from hub_service.retention_store import RetentionStore
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Stores:
     logs: LogStore
     audit: AuditLog
     requests: PublicationStore
+    quotas: Quotas
+    retention_plans: RetentionStore
     store: ImageStore
     contexts: Contexts
     recording: Recording
@@ -30,13 +35,15 @@ class Stores:
     @classmethod
     def open(cls, engine: Engine, store: ImageStore) -> "Stores":
         """Make them around a database and a registry."""
-        catalogue = Catalogue(engine)
+        catalogue, jobs = Catalogue(engine), JobStore(engine)
         return cls(
             catalogue=catalogue,
-            jobs=JobStore(engine),
+            jobs=jobs,
             logs=LogStore(engine),
             audit=AuditLog(engine),
             requests=PublicationStore(engine),
+            quotas=Quotas(QuotaStore(engine), catalogue, jobs),
+            retention_plans=RetentionStore(engine),
             store=store,
             contexts=Contexts(store),
             recording=Recording(catalogue, store),

@@ -1,11 +1,13 @@
 """Jobs, images and errors as a person sees them: in their language, with links (pure)."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from desktop_i18n import Translate
 from hub_service.dockerfile import Problem
 from hub_service.errors import PublicError, sentence
+from hub_service.figures import people_bytes
 from hub_service.models import (
     BUILD,
     CANCELLED,
@@ -15,8 +17,10 @@ from hub_service.models import (
     Image,
     Job,
     Server,
+    moment,
 )
 from hub_service.naming import image_path, start_link
+from hub_service.retention_plan import DELETED, Plan
 
 AGENT_SENTENCES = {
     "registry_unavailable": sentence(
@@ -71,9 +75,17 @@ def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
         return {"code": error["code"], "message": _(template), "details": details}
     if error["code"] == "dockerfile_refused":
         return _refused_view(error, _)
-    text, values = error["text"], error["values"]
+    text, values = error["text"], _with_units(error["values"], _)
     message = _(text, **values)
     return {"code": error["code"], "message": message, "details": error["details"]}
+
+
+def _with_units(values: dict[str, Any], _: Translate) -> dict[str, Any]:
+    """Return an error's values, with those that are bytes in the units people use."""
+    return {
+        name: people_bytes(int(value), _) if name.endswith("_bytes") else value
+        for name, value in values.items()
+    }
 
 
 def public_error_view(error: PublicError, _: Translate) -> dict[str, Any]:
@@ -118,6 +130,24 @@ class Views:
     def start(self, user: str, owner: str, name: str) -> str:
         """Return the link that starts an image as a server named like it."""
         return start_link(self.hub_prefix, Server(user, name), owner, name)
+
+    def plan(self, plan: Plan, _: Translate) -> dict[str, Any]:
+        """Return a dry run of the retention rule with what became of each version."""
+        items = [
+            {**asdict(one), "why": error_view(one.why, _) if one.why else None}
+            for one in plan.items
+        ]
+        return {
+            "id": plan.id,
+            "days": plan.days,
+            "made": plan.made.isoformat(),
+            "made_by": plan.made_by,
+            "ran": moment(plan.ran),
+            "ran_by": plan.ran_by,
+            "bytes": sum(one.bytes for one in plan.items),
+            "freed_bytes": plan.bytes_of(DELETED),
+            "items": items,
+        }
 
     def job(self, job: Job, _: Translate) -> dict[str, Any]:
         """Return a job's wire form; design: the wire of section 5."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from hub_service.handlers import (
     admin_pages,
+    admin_rules,
     build_pages,
     builds,
     commits,
@@ -13,6 +14,9 @@ from hub_service.handlers import (
     pages,
     profiles,
     publications,
+    quotas,
+    retention,
+    version_pages,
 )
 
 default_handlers: list[tuple[str, type[Any]]] = [
@@ -23,7 +27,11 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *jobs.default_handlers,
     *profiles.default_handlers,
     *publications.default_handlers,
+    *quotas.default_handlers,
+    *retention.default_handlers,
     *build_pages.default_handlers,
     *admin_pages.default_handlers,
+    *admin_rules.default_handlers,
+    *version_pages.default_handlers,
     *pages.default_handlers,
 ]

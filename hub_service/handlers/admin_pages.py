@@ -3,7 +3,16 @@
 from hub_service.errors import PublicError
 from hub_service.handlers.base import ADMIN, needs_scope, status_of
 from hub_service.handlers.pages import PageHandler
-from hub_service.models import OPEN
+from hub_service.models import (
+    BUILD,
+    CANCELLED,
+    COMMIT,
+    FAILED,
+    OPEN,
+    SUCCEEDED,
+    UNFINISHED,
+    Act,
+)
 from hub_service.naming import image_path
 from hub_service.views import public_error_view
 
@@ -11,6 +20,7 @@ ORDERS = {
     "newest": lambda image: -image.created.timestamp(),
     "size": lambda image: -sum(version.new_bytes for version in image.versions),
     "owner": lambda image: (image.owner, image.title.lower()),
+    "started": lambda image: (image.last_started or image.created).timestamp(),
 }
 LIMIT = 1000
 """Images on one page: more are found by the search."""
@@ -109,9 +119,24 @@ class AdminJobsPage(PageHandler):
 
     @needs_scope(ADMIN)
     async def get(self) -> None:
-        """List the latest jobs."""
-        jobs = self.services.jobs.latest(None, 200)
-        self.show("admin_jobs.html", jobs=[self.views.job(job, self._) for job in jobs])
+        """List jobs, newest first."""
+        filters = {
+            name: self.get_query_argument(name, "") for name in ("state", "kind")
+        }
+        query = self.get_query_argument("q", "")
+        cursor = self.get_query_argument("cursor", "")
+        jobs, following = self.services.jobs.latest(
+            None, 100, query=query, cursor=cursor, **filters
+        )
+        self.show(
+            "admin_jobs.html",
+            jobs=[self.views.job(job, self._) for job in jobs],
+            next=following,
+            query=query,
+            states=(*UNFINISHED, SUCCEEDED, FAILED, CANCELLED),
+            kinds=(COMMIT, BUILD),
+            **filters,
+        )
 
 
 class AuditPage(PageHandler):
@@ -121,16 +146,30 @@ class AuditPage(PageHandler):
     async def get(self) -> None:
         """List acts, newest first."""
         query = self.get_query_argument("q", "")
+        action = self.get_query_argument("action", "")
         acts, following = self.services.audit.latest(
-            cursor=self.get_query_argument("cursor", ""), query=query
+            cursor=self.get_query_argument("cursor", ""), query=query, action=action
         )
-        rows = [{**act.to_dict(), "page": image_of(act.target)} for act in acts]
-        self.show("admin_audit.html", acts=rows, next=following, query=query)
+        rows = [{**act.to_dict(), "page": page_of(act)} for act in acts]
+        self.show(
+            "admin_audit.html",
+            acts=rows,
+            next=following,
+            query=query,
+            action=action,
+            actions=self.services.audit.actions(),
+        )
 
 
-def image_of(target: str) -> str:
-    """Return the page of the image that an act was about."""
-    owner, _, rest = target.partition("/")
+def page_of(act: Act) -> str:
+    """Return the page of what an act was about."""
+    kind, _, id = act.target.partition(":")
+    pages = {"quota": "admin/people", "retention": f"admin/retention/{id}"}
+    if kind in pages and act.action.startswith(f"{kind}."):
+        return pages[kind]
+    if act.action.startswith("spawn-page."):
+        return "admin/order"
+    owner, _, rest = act.target.partition("/")
     return image_path(owner, rest.partition(":")[0])
 
 

@@ -133,7 +133,7 @@ class ApiHandler(BaseHandler):
     def body(self, schema: str) -> dict[str, Any]:
         """Return the request's JSON body after checking it against the contract."""
         try:
-            body = json.loads(self.request.body or b"null")
+            body = json.loads(self.request.body or b"null", parse_constant=_refuse)
             self.services.contract.check(schema, body)
         except (ValueError, RecursionError) as error:
             raise BadRequest(
@@ -203,6 +203,11 @@ class NothingHandler(ApiHandler):
     async def prepare(self) -> None:
         """Say so in the API's form, whoever asks."""
         raise HTTPError(404)
+
+
+def _refuse(name: str) -> NoReturn:
+    """Refuse NaN and Infinity: they are no JSON, and no database takes them."""
+    raise ValueError(f"{name} is no number")
 
 
 def verbs_of(handler: type[RequestHandler]) -> list[str]:

@@ -1,9 +1,10 @@
 """Images and versions."""
 
 from hub_service.errors import BadRequest, sentence
-from hub_service.handlers.base import READ, WRITE, ApiHandler, needs_scope
+from hub_service.handlers.base import ADMIN, READ, WRITE, ApiHandler, needs_scope
 from hub_service.models import VISIBILITIES
 from hub_service.policy import as_seen_by
+from hub_service.records import number_of
 
 API = r"api/v1"
 IMAGE = rf"{API}/images/([^/]+)/([^/]+)"
@@ -47,7 +48,7 @@ class ImageHandler(ApiHandler):
 
     @needs_scope(WRITE)
     async def patch(self, owner: str, name: str) -> None:
-        """Change title, description, visibility, sharing or the active version."""
+        """Change how it looks, who sees it, which version is active, what it may use."""
         changes = self.body("ImageChanges")
         image = self.services.images.change(self.person, owner, name, changes)
         self.send(self.views.image(image, self.person.name))
@@ -89,9 +90,43 @@ class VersionHandler(ApiHandler):
         self.send({"freed_bytes": freed})
 
 
+class ComparisonHandler(ApiHandler):
+    """Two versions side by side."""
+
+    @needs_scope(READ)
+    async def get(self, owner: str, name: str) -> None:
+        """Return what differs on the way from one version to another."""
+        numbers = [
+            number_of(self.get_query_argument(key, "")) for key in ("from", "to")
+        ]
+        if None in numbers:
+            raise BadRequest(
+                "invalid_request",
+                sentence("Say which versions: ?from=NUMBER&to=NUMBER."),
+            )
+        first, second = [number or 0 for number in numbers]
+        found = self.services.images.compare(self.person, owner, name, first, second)
+        self.send(found.to_dict())
+
+
+class SpawnOrderHandler(ApiHandler):
+    """Which images come first on the spawn page."""
+
+    @needs_scope(ADMIN)
+    async def put(self) -> None:
+        """Put images first, in this order; the others follow, newest first."""
+        order = [
+            (one["owner"], one["name"]) for one in self.body("SpawnOrder")["items"]
+        ]
+        self.services.catalogue.arrange(self.person.name, order)
+        self.send({"items": [{"owner": owner, "name": name} for owner, name in order]})
+
+
 default_handlers = [
     (rf"{API}/images", ImagesHandler),
     (IMAGE, ImageHandler),
+    (rf"{IMAGE}/comparison", ComparisonHandler),
+    (rf"{API}/spawn-order", SpawnOrderHandler),
     (rf"{IMAGE}/versions", VersionsHandler),
     (rf"{IMAGE}/versions/(\d{{1,9}})", VersionHandler),
 ]

@@ -20,10 +20,19 @@ class JobsHandler(ApiHandler):
     async def get(self) -> None:
         """List jobs, newest first; administrators ask for everybody's with `all=true`."""
         everybody = self.person.admin and self.get_query_argument("all", "") == "true"
-        jobs = self.services.jobs.latest(None if everybody else self.person.name)
-        self.send(
-            {"items": [self.views.job(job, self._) for job in jobs], "next": None}
+        filters = ("q", "state", "kind", "cursor")
+        query, state, kind, cursor = [
+            self.get_query_argument(name, "") for name in filters
+        ]
+        jobs, following = self.services.jobs.latest(
+            None if everybody else self.person.name,
+            query=query,
+            state=state,
+            kind=kind,
+            cursor=cursor,
         )
+        items = [self.views.job(job, self._) for job in jobs]
+        self.send({"items": items, "next": following})
 
 
 class OwnJobHandler(ApiHandler):
@@ -47,7 +56,7 @@ class JobHandler(OwnJobHandler):
         """Cancel a job; one that has ended stays as it is."""
         job = self.own(id)
         if job.unfinished:
-            job = self.services.jobs.update(id, cancel=True)
+            job = self.services.jobs.cancel(self.person.name, id)
             self.services.reconciler.wake()
             self.services.feed.changed(id)
         self.send(self.views.job(job, self._), status=202)

@@ -17,7 +17,7 @@ from hub_service.handlers.base import (
 )
 from hub_service.hub_client import RunningServer
 from hub_service.models import COMMIT, PRIVATE, PUBLISHED, SHARED, Server
-from hub_service.naming import image_path
+from hub_service.naming import ICONS, image_path
 from hub_service.pages import render
 from hub_service.policy import as_seen_by, require_own_job
 from hub_service.views import public_error_view
@@ -126,6 +126,7 @@ class ImagesPage(PageHandler):
             others=[self.views.image(image, self.person.name) for image in others],
             jobs=[self.views.job(job, self._) for job in jobs],
             query=self.get_query_argument("q", ""),
+            quota=self.services.quotas.allowance(self.person).to_dict(),
             builds=self.services.builds.settings.template is not None,
             deleted=self.get_query_argument("deleted", ""),
         )
@@ -149,6 +150,7 @@ class ImagePage(PageHandler):
             may_publish=self.person.admin,
             request=request.to_dict() if request else None,
             visibilities=(PRIVATE, SHARED, PUBLISHED),
+            icons=ICONS,
         )
 
     @needs_scope(WRITE)
@@ -177,7 +179,11 @@ class ImagePage(PageHandler):
             return {
                 "title": self.get_body_argument("title"),
                 "description": self.get_body_argument("description", ""),
+                "icon": self.get_body_argument("icon", ICONS[0]),
+                "tags": self.get_body_argument("tags", "").split(","),
             }
+        if act == "limit":
+            return {"limits": self._limits()}
         if act == "share":
             names = {kind: self.form_texts(kind) for kind in ("users", "groups")}
             # A browser does not send a choice that is shown, but not the person's to change.
@@ -185,6 +191,29 @@ class ImagePage(PageHandler):
             chosen = {"visibility": visibility} if visibility else {}
             return {"shared_with": names, **chosen}
         raise HTTPError(404)
+
+    def _limits(self) -> dict[str, Any]:
+        """Return what the form of limits says, checked as the API checks it."""
+        units = {"cpu": 1, "memory": 10**9, "gpu": 1}
+        limits: dict[str, Any] = {}
+        for name, unit in units.items():
+            text = self.get_body_argument(name, "").strip().replace(",", ".")
+            if not text:
+                continue
+            try:
+                # What is not finite cannot be rounded.
+                value = round(float(text) * unit, 3)
+                limits[name] = (
+                    value if name == "cpu" and round(value) >= 0 else round(value)
+                )
+            except (ValueError, OverflowError):
+                raise BadRequest(
+                    "invalid_request",
+                    sentence("{value} is no number."),
+                    value=text[:40],
+                ) from None
+        self.services.contract.check("Limits", limits)
+        return limits
 
 
 class DesktopsPage(PageHandler):
@@ -265,7 +294,7 @@ class JobPage(PageHandler):
         """Cancel a job."""
         job = require_own_job(self.person, self.services.jobs.get(id))
         if job.unfinished:
-            self.services.jobs.update(id, cancel=True)
+            self.services.jobs.cancel(self.person.name, id)
             self.services.reconciler.wake()
         self.redirect(f"{self.services.prefix}jobs/{id}")
 

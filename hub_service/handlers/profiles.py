@@ -1,6 +1,6 @@
 """What a user may start, for the spawner."""
 
-from hub_service.errors import BadRequest, sentence
+from hub_service.errors import BadRequest, NotFound, sentence
 from hub_service.handlers.base import PROFILES, ApiHandler, needs_scope
 from hub_service.models import Person
 from hub_service.policy import startable_version
@@ -24,6 +24,8 @@ class ProfilesHandler(ApiHandler):
         page = self.services.catalogue.images_seen_by(
             person, startable=True, limit=LIMIT
         )
+        # Those that an administrator put first; the sort leaves the others newest first.
+        images = sorted(page.items, key=lambda one: one.position or LIMIT + 1)
         items = [
             {
                 "owner": image.owner,
@@ -35,11 +37,36 @@ class ProfilesHandler(ApiHandler):
                 "size": version.size,
                 "created": version.created.timestamp(),
                 "visibility": image.visibility,
+                "icon": image.icon,
+                "tags": list(image.tags),
+                "limits": image.limits,
             }
-            for image in page.items
+            for image in images
             if (version := startable_version(person, image))
         ]
         self.send({"items": items, "next": None})
 
 
-default_handlers = [(r"api/v1/profiles", ProfilesHandler)]
+class StartsHandler(ApiHandler):
+    """Desktops that start, as the spawner reports them."""
+
+    @needs_scope(PROFILES)
+    async def post(self) -> None:
+        """Write down that a version starts now: what is never started may go one day."""
+        body = self.body("Start")
+        image, number = body["image"], body["version"]
+        if not self.services.catalogue.note_start(
+            image["owner"], image["name"], number
+        ):
+            raise NotFound(
+                "version_not_found",
+                sentence("This image has no version {number}."),
+                number=number,
+            )
+        self.send({"image": image, "version": number}, status=201)
+
+
+default_handlers = [
+    (r"api/v1/profiles", ProfilesHandler),
+    (r"api/v1/starts", StartsHandler),
+]

@@ -69,6 +69,7 @@ class AuditHandler(ApiHandler):
         acts, following = self.services.audit.latest(
             cursor=self.get_query_argument("cursor", ""),
             query=self.get_query_argument("q", ""),
+            action=self.get_query_argument("action", ""),
         )
         self.send({"items": [act.to_dict() for act in acts], "next": following})
 

@@ -24,6 +24,7 @@ SCOPED = [(verb, path, one) for verb, path, one in VERBS if "security" in one]
 def filled(path: str) -> str:
     id = "0" * 32 if path.startswith("/jobs") else "1"
     values = {"owner": "alice", "name": "gis-course", "number": "1", "id": id}
+    values["kind"] = "group"
     return path.format_map(values)
 
 

@@ -1,6 +1,7 @@
 """The database, on SQLite and on a real PostgreSQL."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from hub_service.job_store import JobStore
 from hub_service.models import APPROVED, SHARED, Person, Server, Version
 from hub_service.orm import Base
 from hub_service.publication_store import PublicationStore
+from hub_service.quota import Quota, Usage
+from hub_service.quota_store import QuotaStore
+from hub_service.retention_plan import DELETED, Item
+from hub_service.retention_store import RetentionStore
 from tests.service.databases import postgresql
 
 
@@ -130,6 +135,93 @@ def test_a_requests_life(engine: Engine) -> None:
     assert requests.latest() == []
 
 
+def test_a_versions_line_and_starts(engine: Engine) -> None:
+    catalogue = Catalogue(engine)
+    catalogue.add_version("alice", "gis", "Cartes", version(1))
+    base = {"name": "gis", "digest": version(1).digest}
+    catalogue.add_version("alice", "gis", "Cartes", version(2, base=base))
+    line = catalogue.lineage("alice", "gis", 2)
+    assert line and line.ancestors == (version(1).digest, "sha256:0")
+    assert catalogue.lineage("alice", "gis", 3) is None
+    assert catalogue.note_start("alice", "gis", 2)
+    assert not catalogue.note_start("alice", "gis", 3)
+    image = catalogue.image("alice", "gis")
+    assert image and image.versions[0].last_started == image.last_started
+    catalogue.change("alice", "alice", "gis", tags=["été", "gis"], limits={"cpu": 0.5})
+    [seen] = catalogue.images_seen_by(Person("alice"), query="ÉTÉ").items
+    assert (seen.tags, seen.limits) == (("été", "gis"), {"cpu": 0.5})
+    catalogue.arrange("root", [("alice", "gis")])
+    assert catalogue.images_seen_by(Person("alice")).items[0].position == 1
+
+
+def test_what_was_made_before_has_looks_and_a_line(url: str) -> None:
+    engine = create_engine(url)
+    upgrade(engine, "0003")
+    catalogue = Catalogue(engine)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO images (id, owner, name, title, description, visibility, active, "
+                "last_number, created) VALUES "
+                "(1, 'alice', 'gis', 't', '', 'private', 1, 1, '2026-11-20')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO versions (id, image_id, number, digest, reference, note, created, "
+                "size, new_bytes, layers, base, origin, details) VALUES "
+                "(1, 1, 1, 'sha256:a', 'r', '', '2026-11-20', 1, 1, 1, :base, :base, '{}')"
+            ),
+            {"base": '{"name": "b", "digest": "sha256:b"}'},
+        )
+    upgrade(engine)
+    image = catalogue.image("alice", "gis")
+    assert image and (image.icon, image.tags, image.limits) == ("desktop", (), {})
+    line = catalogue.lineage("alice", "gis", 1)
+    assert line and (line.ancestors, line.packages) == (("sha256:b",), None)
+    engine.dispose()
+
+
+def test_a_quotas_life(engine: Engine) -> None:
+    catalogue, quotas = Catalogue(engine), QuotaStore(engine)
+    for number in (1, 2):
+        catalogue.add_version("alice", "gis", "Cartes", version(number))
+    catalogue.add_version("alice", "r", "R", version(3))
+    catalogue.add_version("bob", "gis", "Cartes", version(4))
+    assert quotas.usage("alice") == Usage(2, 3, 9_000_000_000)
+    assert list(quotas.usages()) == ["alice", "bob"]
+    assert list(quotas.usages(query="b")) == ["bob"]
+    assert quotas.usage("eve") == Usage()
+    rule = Quota("group", "été", 10**15, None)
+    quotas.put("root", Quota("group", "été", 1, 1))
+    quotas.put("root", rule)
+    assert quotas.all() == [rule]
+    assert quotas.remove("root", "group", "été")
+    assert not quotas.remove("root", "group", "été")
+
+
+def test_a_dry_runs_life(engine: Engine) -> None:
+    catalogue, plans = Catalogue(engine), RetentionStore(engine)
+    for number in (1, 2, 3):
+        catalogue.add_version("alice", "gis", "Cartes", version(number))
+    PublicationStore(engine).add("alice", "alice", "gis", 2, "")
+    later = datetime(2026, 11, 21, tzinfo=UTC)
+    [found] = plans.candidates(later)
+    assert (found.number, found.created) == (1, version(1).created)
+    assert plans.candidates(version(1).created) == []
+    assert plans.ancestors()["alice", "gis", 1] == (version(1).digest, {"sha256:0"})
+    plan = plans.add("root", 30, [Item.of(found, 5)])
+    assert plans.latest() == [plan] == [plans.get(plan.id)]
+    items = [replace(plan.items[0], state=DELETED)]
+    done = plans.finish("root", plan.id, items)
+    assert (done.ran_by, done.bytes_of(DELETED)) == ("root", 5)
+    assert AuditLog(engine).actions()[:3] == [
+        "publication.ask",
+        "retention.dry-run",
+        "retention.run",
+    ]
+
+
 def test_a_jobs_life(engine: Engine) -> None:
     jobs = JobStore(engine)
     job = jobs.add(
@@ -148,4 +240,12 @@ def test_a_jobs_life(engine: Engine) -> None:
     assert (ended.ended, ended.result) == (moment, {"a": [1]})
     assert jobs.unfinished() == []
     assert jobs.counts() == {"succeeded": 1}
-    assert jobs.latest("alice") == [ended]
+    assert jobs.latest("alice") == ([ended], None)
+    assert jobs.latest(None, query="CART", state="succeeded", kind="commit")[0] == [
+        ended
+    ]
+    assert (
+        jobs.latest(None, query="100%")[0] == jobs.latest(None, state="failed")[0] == []
+    )
+    cancelled = jobs.cancel("root", job.id)
+    assert cancelled.cancel and AuditLog(engine).latest()[0][0].actor == "root"

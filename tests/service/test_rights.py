@@ -13,6 +13,7 @@ import pytest
 
 from hub_service.models import Person, Server
 from hub_service.openapi import Contract
+from hub_service.quota import Quota
 from tests.fakes.hub import ACCESS, ADMIN, READ, WRITE
 from tests.service.conftest import World, save_of
 from tests.service.test_database import version
@@ -29,6 +30,7 @@ deleteImage               401    404   403    200   403    200   403     403
 listVersions              401    404   200/1  200/2 200/2  200/2 403     403
 getVersion                401    404   404    200   200    200   403     403
 deleteVersion             401    404   403    200   403    200   403     403
+compareVersions           401    404   404    200   200    200   403     403
 askToPublish              401    404   403    201   403    201   403     403
 previewCommit             401    403   403    200   403    403   403     403
 startCommit               401    403   403    202   403    403   403     403
@@ -42,8 +44,18 @@ followJob                 401    404   404    200   200    200   403     403
 readLog                   401    404   404    200   200    200   403     403
 listPublicationRequests   401    200/0 200/0  200/1 200/1  200/1 403     403
 decidePublicationRequest  401    403   403    403   403    200   403     403
-listAudit                 401    403   403    403   403    200/5 403     403
+listAudit                 401    403   403    403   403    200/7 403     403
+arrangeSpawnPage          401    403   403    403   403    200/1 403     403
+getQuota                  401    200   200    200   200    200   403     403
+listQuotas                401    403   403    403   403    200/1 403     403
+setQuota                  401    403   403    403   403    200   403     403
+removeQuota               401    403   403    403   403    200   403     403
+listRetentionPlans        401    403   403    403   403    200/1 403     403
+planRetention             401    403   403    403   403    201/0 403     403
+getRetentionPlan          401    403   403    403   403    200/0 403     403
+runRetention              401    403   403    403   403    200/0 403     403
 listProfiles              401    403   403    403   403    403   200/2   403
+reportStart               401    403   403    403   403    403   201     403
 health                    200    200   200    200   200    200   200     200
 metrics                   401    403   403    403   403    200   403     200
 contract                  200    200   200    200   200    200   200     200
@@ -63,8 +75,16 @@ BODIES: dict[str, dict[str, Any] | bytes] = {
     "previewBuild": {"dockerfile": DOCKERFILE},
     "sendContext": b"an archive",
     "decidePublicationRequest": {"state": "approved"},
+    "arrangeSpawnPage": {"items": [{"owner": "alice", "name": "gis"}]},
+    "setQuota": {"bytes": 10**9},
+    "planRetention": {"days": 3650},
+    "reportStart": {"image": {"owner": "alice", "name": "gis"}, "version": 2},
 }
-QUERIES = {"listProfiles": {"user": "alice"}, "listJobs": {"all": "true"}}
+QUERIES = {
+    "listProfiles": {"user": "alice"},
+    "listJobs": {"all": "true"},
+    "compareVersions": {"from": "1", "to": "2"},
+}
 OPERATIONS = {
     operation["operationId"]: (verb.upper(), path, operation)
     for path, verbs in Contract().document["paths"].items()
@@ -87,7 +107,10 @@ TOGETHER = together()
 
 
 def add_things(world: World) -> None:
-    """Two images of alice, one shared with bob and one proposed for everybody; one job."""
+    """Two images of alice, one shared with bob and one proposed for everybody; one job.
+
+    A quota of a group, and a dry run of the retention rule that shows nothing.
+    """
     assert world.services
     services = world.services
     for name, number in (("gis", 1), ("gis", 2), ("draft", 1)):
@@ -96,6 +119,8 @@ def add_things(world: World) -> None:
         "alice", "alice", "gis", visibility="shared", shared_users={"bob"}
     )
     services.publishing.ask(Person("alice"), "alice", "draft", 1, "please")
+    services.quotas.store.put("root", Quota("group", "gis", 10**10, None))
+    services.retention_plans.add("root", 365, [])
     services.jobs.add(
         kind="commit",
         id=JOB,
@@ -134,7 +159,7 @@ async def ask(client: httpx.AsyncClient, name: str) -> str:
     """Do an operation; return what the table says of it: the status, and how many."""
     verb, path, operation = OPERATIONS[name]
     id = JOB if path.startswith("/jobs") else "1"
-    path = path.format(owner="alice", name="gis", number=1, id=id)
+    path = path.format(owner="alice", name="gis", number=1, id=id, kind="group")
     body = BODIES.get(name, b"")
     reply = await client.request(
         verb,
