@@ -20,8 +20,8 @@ READ, WRITE, ADMIN = (
 SCOPES = {
     READ: "See the desktop images that are shared with me, and my saves.",
     WRITE: "Save my desktops, and change or delete my images.",
-    ADMIN: "See and change everybody's desktop images, and publish them.",
-    "custom:desktops:profiles": "Read what any user may start.",
+    ADMIN: "See and change everybody's desktop images, publish them, set quotas, clean up.",
+    "custom:desktops:profiles": "Read what any user may start, and say what was started.",
     "custom:desktops:metrics": "Read the figures for Prometheus.",
 }
 ACCESS = "access:services!service=desktops"

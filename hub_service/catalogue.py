@@ -201,7 +201,9 @@ class Catalogue:
                 row = placed.get((owner, name)) or _require(session, owner, name)
                 row.position = position
             named = [f"{owner}/{name}" for owner, name in order]
-            add_audit(session, actor, "spawn-page.arrange", "", {"order": named})
+            add_audit(
+                session, actor, "spawn-page.arrange", "spawn-page", {"order": named}
+            )
 
     def totals(self) -> tuple[int, int]:
         """Return the number of images and of versions."""
