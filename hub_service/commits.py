@@ -216,9 +216,10 @@ class Commits:
         return pod
 
     async def _needed(self, person: Person, request: CommitRequest) -> int:
-        """Return how many bytes a save may add at most, where that is limited.
+        """Return how many bytes a save may add, where that is limited.
 
-        What is kept is compressed, so it is less: nobody knows how much before it is done.
+        What is kept is compressed, so it is less: nobody knows how much before it is done. What
+        an earlier save of the same session holds already is not added again.
         """
         self._quotas.require_room(person, COMMIT)
         if self._quotas.allowance(person).bytes is None:
@@ -229,7 +230,18 @@ class Commits:
             include_home=request.include_home,
             exclude=request.exclude,
         )
-        return int(preview["bytes"])
+        held = self._held_of(person, await self._running_pod(request.server))
+        return max(0, int(preview["bytes"]) - held)
+
+    def _held_of(self, person: Person, pod: SessionPod) -> int:
+        """Return the bytes of a session that its last save, which is still there, holds."""
+        jobs, _ = self._jobs.latest(person.name, state=SUCCEEDED, kind=COMMIT)
+        for job in jobs:
+            image = self._catalogue.image(job.owner, job.image)
+            version = image.version(job.number) if image else None
+            if job.request["pod_uid"] == pod.uid and version:
+                return int(version.details.get("changed_bytes", 0))
+        return 0
 
     def _suggestion(self, person: Person, pod: SessionPod) -> dict[str, Any] | None:
         """Return the person's own image that this desktop was started from."""

@@ -1,6 +1,7 @@
 """Changing, sharing, rolling back and deleting images."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hub_service.comparison import Comparison, compared
@@ -91,7 +92,7 @@ class Images:
         for digest in {version.digest for version in image.versions}:
             await self._store.delete(owner, name, digest)
         self._catalogue.remove_image(person.name, owner, name)
-        return sum(version.new_bytes for version in image.versions)
+        return image.bytes
 
     async def delete_version(
         self, person: Person, owner: str, name: str, number: int
@@ -123,7 +124,7 @@ class Images:
         if not shared:
             await self._store.delete(owner, name, version.digest)
         self._catalogue.remove_version(person.name, owner, name, number)
-        return 0 if shared else version.new_bytes
+        return image.bytes - replace(image, versions=tuple(others)).bytes
 
     def _refuse_during_save(self, image: Image) -> None:
         for job in self._jobs.unfinished():

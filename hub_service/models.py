@@ -73,6 +73,11 @@ class Version:
     """What the save found: packages, biggest paths, what was left out, seconds."""
     last_started: datetime | None = None
 
+    @property
+    def own_layers(self) -> dict[str, int]:
+        """Digest and compressed bytes of what it brought; one layer where nobody told."""
+        return self.details.get("new_layers") or {self.digest: self.new_bytes}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the wire's form."""
         return {
@@ -115,6 +120,14 @@ class Image:
     limits: dict[str, Any] = field(default_factory=dict)
     """Some of `cpu` (cores), `memory` (bytes) and `gpu`, for everybody who starts it."""
     last_started: datetime | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Compressed bytes that the versions brought; what they share is counted once."""
+        layers: dict[str, int] = {}
+        for version in self.versions:
+            layers |= version.own_layers
+        return sum(layers.values())
 
     @property
     def active_version(self) -> Version | None:

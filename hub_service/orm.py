@@ -116,6 +116,10 @@ class VersionRow(Base):
     """Digests of what it stands on, nearest first; the last is the first image that is known."""
     since_root: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     """Packages against that first image; lists of images never read them."""
+    new_layers: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    """Digest and compressed bytes of what it brought; versions of one session share some."""
+    layers_below: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    """The same of those that it stands on, down to the first image."""
 
 
 class PublicationRow(Base):

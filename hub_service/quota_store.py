@@ -1,14 +1,15 @@
 """The repository of quotas, and of what people keep."""
 
-from sqlalchemy import Engine, func, select
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from hub_service.lineage import layers_kept
 from hub_service.orm import ImageRow, QuotaRow, VersionRow
 from hub_service.quota import Quota, Usage
 from hub_service.records import add_audit
-
-_VERSIONS = func.count(VersionRow.id)
-_BYTES = func.coalesce(func.sum(VersionRow.new_bytes), 0)
 
 
 class QuotaStore:
@@ -51,25 +52,45 @@ class QuotaStore:
         return self.usages(owner=owner).get(owner, Usage())
 
     def usages(self, *, owner: str = "", query: str = "") -> dict[str, Usage]:
-        """Return what everybody keeps who has an image, the one with most bytes first."""
-        statement = (
-            select(
-                ImageRow.owner, func.count(ImageRow.id.distinct()), _VERSIONS, _BYTES
-            )
-            .outerjoin(VersionRow, VersionRow.image_id == ImageRow.id)
-            .group_by(ImageRow.owner)
-            .order_by(_BYTES.desc(), ImageRow.owner)
+        """Return what everybody keeps who has an image, the one with most bytes first.
+
+        A layer that several versions of a person brought is counted once: saves of one session
+        share what did not change between them.
+        """
+        columns = (VersionRow.digest, VersionRow.new_bytes, VersionRow.new_layers)
+        statement = select(ImageRow.owner, ImageRow.id, *columns).outerjoin(
+            VersionRow, VersionRow.image_id == ImageRow.id
         )
         if owner:
             statement = statement.where(ImageRow.owner == owner)
         if query:
             statement = statement.where(ImageRow.owner.contains(query, autoescape=True))
+        found: dict[str, _Kept] = defaultdict(_Kept)
         with Session(self._engine) as session:
-            rows = session.execute(statement).all()
-        # PostgreSQL's sum of integers is a decimal number.
-        return {
-            name: Usage(images, count, int(size)) for name, images, count, size in rows
-        }
+            for name, image, digest, size, layers in session.execute(statement):
+                found[name].add(image, digest, size, layers)
+        usages = [(name, kept.usage()) for name, kept in found.items()]
+        return dict(sorted(usages, key=lambda pair: (-pair[1].bytes, pair[0])))
+
+
+class _Kept:
+    """Adds up what one person keeps."""
+
+    def __init__(self) -> None:
+        self._images: set[int] = set()
+        self._versions = 0
+        self._layers: dict[str, int] = {}
+
+    def add(self, image: int, digest: str | None, size: int, layers: Any) -> None:
+        """Count an image, and a version of it; None when it has none."""
+        self._images.add(image)
+        if digest is not None:
+            self._versions += 1
+            self._layers.update(layers_kept(layers, digest, size))
+
+    def usage(self) -> Usage:
+        """Return the sum."""
+        return Usage(len(self._images), self._versions, sum(self._layers.values()))
 
 
 def _find(session: Session, kind: str, name: str) -> QuotaRow | None:

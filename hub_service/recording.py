@@ -18,6 +18,7 @@ DETAILS = (
     "changed_bytes",
     "entries",
     "peak_memory",
+    "new_layers",
 )
 """What of a result is kept with the version."""
 

@@ -54,6 +54,8 @@ def version_row(version: Version, line: Lineage) -> VersionRow:
         **{name: getattr(version, name) for name in Version.__dataclass_fields__},
         ancestors=list(line.ancestors),
         since_root=line.packages,
+        new_layers=line.new_layers,
+        layers_below=line.layers_below,
     )
 
 
@@ -63,7 +65,9 @@ def lineage_record(row: VersionRow) -> Lineage:
     One that was recorded before lines were written down has its nearest image alone.
     """
     if row.ancestors:
-        return Lineage(tuple(row.ancestors), row.since_root)
+        return Lineage(
+            tuple(row.ancestors), row.since_root, row.new_layers, row.layers_below
+        )
     return begun(_version(row))
 
 

@@ -62,12 +62,9 @@ class Retention:
                 limit=MAX_DAYS,
             )
         found = await self._candidates(days)
-        gone = {one.key for one in found}
-        remaining: dict[str, set[str]] = {}
-        for key, (digest, below) in self._plans.ancestors().items():
-            if key not in gone:
-                remaining.setdefault(digest, set()).update(below)
-        freed = freed_bytes(found, remaining)
+        staying = self._plans.layers()
+        going = {one.key: staying.pop(one.key) for one in found}
+        freed = freed_bytes(going, staying.values())
         items = [Item.of(one, freed[one.key]) for one in found]
         return self._plans.add(person.name, days, items)
 

@@ -1,5 +1,6 @@
 """What the retention rule would delete, and what became of it (pure)."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 from hub_service.models import moment
 
 WAITING, DELETED, KEPT = "waiting", "deleted", "kept"
+
+Key = tuple[str, str, int]
+"""Owner, name and number: what a version is found by."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,9 @@ class Candidate:
     reference: str
     created: datetime
     last_started: datetime | None
-    new_bytes: int
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> Key:
         """What it is found by."""
         return self.owner, self.name, self.number
 
@@ -61,7 +64,7 @@ class Item:
         )
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> Key:
         """What it is found by."""
         return self.owner, self.name, self.number
 
@@ -84,17 +87,17 @@ class Plan:
 
 
 def freed_bytes(
-    candidates: list[Candidate], remaining: dict[str, set[str]]
-) -> dict[tuple[str, str, int], int]:
-    """Return what the deletion of each candidate frees, if all of them go.
+    going: Mapping[Key, Mapping[str, int]], staying: Iterable[Mapping[str, int]]
+) -> dict[Key, int]:
+    """Return what the deletion of each version frees, if all of them go.
 
-    - `remaining`: of every version that stays, its digest and those of what it stands on
-    - layers that a version that stays uses too are not freed; of two candidates with the same
-      image, one frees it
+    Of each, the layers it brought and those it stands on: what a version that stays uses too is
+    not freed, and what two of them use is counted once.
     """
-    used = set(remaining).union(*remaining.values())
-    freed: dict[tuple[str, str, int], int] = {}
-    for one in candidates:
-        freed[one.key] = 0 if one.digest in used else one.new_bytes
-        used.add(one.digest)
+    used: set[str] = set().union(*staying)
+    freed: dict[Key, int] = {}
+    for key, layers in going.items():
+        alone = {digest: size for digest, size in layers.items() if digest not in used}
+        freed[key] = sum(alone.values())
+        used.update(alone)
     return freed

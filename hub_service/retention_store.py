@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Engine, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from hub_service.lineage import layers_kept
 from hub_service.models import OPEN
 from hub_service.orm import ImageRow, PublicationRow, RetentionRow, VersionRow
 from hub_service.records import add_audit
-from hub_service.retention_plan import DELETED, Candidate, Item, Plan
+from hub_service.retention_plan import DELETED, Candidate, Item, Key, Plan
 
 
 class RetentionStore:
@@ -30,19 +31,17 @@ class RetentionStore:
             rows = session.execute(_candidates(before)).all()
         return [_candidate(image, version) for image, version in rows]
 
-    def ancestors(self) -> dict[tuple[str, str, int], tuple[str, set[str]]]:
-        """Return of every version its digest and those of what it stands on."""
-        columns = (ImageRow.owner, ImageRow.name, VersionRow.number)
-        statement = select(
-            *columns, VersionRow.digest, VersionRow.ancestors, VersionRow.base
-        ).join(ImageRow, ImageRow.id == VersionRow.image_id)
+    def layers(self) -> dict[Key, dict[str, int]]:
+        """Return of every version the layers it brought and those it stands on."""
+        columns = (ImageRow.owner, ImageRow.name, VersionRow.number, VersionRow.digest)
+        sizes = (VersionRow.new_bytes, VersionRow.new_layers, VersionRow.layers_below)
+        statement = select(*columns, *sizes).join(
+            ImageRow, ImageRow.id == VersionRow.image_id
+        )
         with Session(self._engine) as session:
             return {
-                (owner, name, number): (
-                    digest,
-                    {*below, base.get("digest") or ""} - {""},
-                )
-                for owner, name, number, digest, below, base in session.execute(
+                (owner, name, number): {**below, **layers_kept(own, digest, size)}
+                for owner, name, number, digest, size, own, below in session.execute(
                     statement
                 )
             }
@@ -127,7 +126,6 @@ def _candidate(image: ImageRow, version: VersionRow) -> Candidate:
         reference=version.reference,
         created=version.created,
         last_started=version.last_started,
-        new_bytes=version.new_bytes,
     )
 
 

@@ -102,6 +102,7 @@ def result_of(layout: Layout, base: Base, *, known: bool) -> dict[str, Any]:
         "size": sum(layer.size for layer in layers),
         "layers": len(layers),
         "new_bytes": sum(layer.size for layer in new),
+        "new_layers": {str(layer.digest): layer.size for layer in new},
         **({} if known else changes(layout, base.layers)),
     }
 

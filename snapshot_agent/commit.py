@@ -354,6 +354,7 @@ class Commit:
             "size": size,
             "layers": len(base.layers) + len(blobs),
             "new_bytes": sum(blob.size for blob in blobs),
+            "new_layers": {str(blob.digest): blob.size for blob in blobs},
             "changed_bytes": self._content_bytes,
             "entries": self._survey.entries,
             "packages": self._survey.packages,

@@ -18,7 +18,7 @@ from hub_service.views import public_error_view
 
 ORDERS = {
     "newest": lambda image: -image.created.timestamp(),
-    "size": lambda image: -sum(version.new_bytes for version in image.versions),
+    "size": lambda image: -image.bytes,
     "owner": lambda image: (image.owner, image.title.lower()),
     "started": lambda image: (image.last_started or image.created).timestamp(),
 }
@@ -90,7 +90,7 @@ class AdminImagesPage(PageHandler):
         rows = [
             {
                 **self.views.image(image, self.person.name),
-                "bytes": sum(version.new_bytes for version in image.versions),
+                "bytes": image.bytes,
             }
             for image in images
         ]

@@ -146,6 +146,7 @@ class ImagePage(PageHandler):
             image=self.views.image(image, self.person.name),
             versions=[version.to_dict() for version in image.versions],
             active=image.active,
+            total=image.bytes,
             may_change=may_change,
             may_publish=self.person.admin,
             request=request.to_dict() if request else None,

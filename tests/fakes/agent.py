@@ -39,6 +39,8 @@ class FakeAgent:
         self.refuse: tuple[int, str] | None = None
         self.error = ("registry_unavailable", "the registry did not answer")
         self.push_before_failing = False
+        self.result: dict[str, Any] = {}
+        """What the results say otherwise."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
@@ -94,7 +96,7 @@ class FakeAgent:
             digest = await client.put_manifest(
                 where, tag(body["number"]), manifest, MANIFEST
             )
-        return _result(str(digest), where)
+        return {**_result(str(digest), where), **self.result}
 
 
 class AgentHandler(JsonHandler):

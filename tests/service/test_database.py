@@ -190,6 +190,12 @@ def test_a_quotas_life(engine: Engine) -> None:
     catalogue.add_version("bob", "gis", "Cartes", version(4))
     assert quotas.usage("alice") == Usage(2, 3, 9_000_000_000)
     assert list(quotas.usages()) == ["alice", "bob"]
+    # Two saves of one session share what did not change between them.
+    for number, layers in ((5, {"a": 70}), (6, {"a": 70, "b": 5})):
+        own = version(number, details={"new_layers": layers})
+        catalogue.add_version("zoe", "gis", "Cartes", own)
+    assert quotas.usage("zoe") == Usage(1, 2, 75)
+    catalogue.remove_image("root", "zoe", "gis")
     assert list(quotas.usages(query="b")) == ["bob"]
     assert quotas.usage("eve") == Usage()
     rule = Quota("group", "été", 10**15, None)
@@ -209,7 +215,7 @@ def test_a_dry_runs_life(engine: Engine) -> None:
     [found] = plans.candidates(later)
     assert (found.number, found.created) == (1, version(1).created)
     assert plans.candidates(version(1).created) == []
-    assert plans.ancestors()["alice", "gis", 1] == (version(1).digest, {"sha256:0"})
+    assert plans.layers()["alice", "gis", 1] == {version(1).digest: 3_000_000_000}
     plan = plans.add("root", 30, [Item.of(found, 5)])
     assert plans.latest() == [plan] == [plans.get(plan.id)]
     items = [replace(plan.items[0], state=DELETED)]

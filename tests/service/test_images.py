@@ -101,6 +101,17 @@ async def test_nothing_is_forgotten_while_the_registry_is_down(
         assert len((await alice.get("/images")).json()["items"]) == 1
 
 
+async def test_what_two_saves_share_is_freed_once(world: World) -> None:
+    alice = world.alice()
+    for layers in ({"first": 70}, {"first": 70, "second": 5}):
+        world.agent.result = {"new_layers": layers}
+        await world.saved(alice)
+    reply = await alice.delete("/images/alice/gis-course/versions/1")
+    assert reply.json() == {"freed_bytes": 0}
+    reply = await alice.delete("/images/alice/gis-course")
+    assert reply.json() == {"freed_bytes": 75}
+
+
 async def test_the_active_version_is_not_deleted(world: World) -> None:
     alice = world.alice()
     await world.saved(alice)

@@ -99,6 +99,25 @@ async def test_a_save_that_does_not_fit_is_refused_with_the_figures(
     assert preview.json()["quota"]["bytes"] == {"used": 100, "limit": PREVIEW["bytes"]}
 
 
+async def test_what_an_earlier_save_holds_is_not_needed_again(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    alice = world.alice()
+    held = {"changed_bytes": 400_000_000, "new_layers": {"sha256:a": 200_000_000}}
+    world.agent.result = held
+    await limit(admin, "user/alice", bytes=PREVIEW["bytes"])
+    await world.saved(alice)
+    await world.saved(alice)
+    seen = (await alice.get("/quota")).json()
+    assert seen["bytes"]["used"] == 200_000_000
+    # Of another session nothing is held.
+    world.hub.add_server("alice", "second")
+    world.cluster.add_session("alice", "second")
+    other = {**save_of("alice"), "server": {"user": "alice", "name": "second"}}
+    reply = await alice.post("/commits", json=other)
+    assert "needs up to 412 MB and you have 212 MB" in reply.json()["error"]["message"]
+
+
 async def test_what_is_under_way_counts(world: World, admin: httpx.AsyncClient) -> None:
     alice = world.alice()
     world.hub.add_server("alice", "second")

@@ -115,6 +115,27 @@ async def test_bytes_that_others_use_are_not_freed(
     assert [one["bytes"] for one in plan["items"]] == [100, 100]
 
 
+async def test_layers_that_saves_of_one_session_share_are_freed_once(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    def brought(**layers: int) -> dict[str, Any]:
+        return {"new_layers": layers}
+
+    add(
+        world,
+        "alice",
+        "gis",
+        old(1, "1", details=brought(first=70)),
+        old(2, "2", details=brought(first=70, second=5)),
+        old(3, "3", details=brought(first=70, third=6)),
+    )
+    # Version 3 is active, and holds the first layer.
+    assert [one["bytes"] for one in (await dry_run(admin))["items"]] == [0, 5]
+    add(world, "alice", "gis", old(4, "4", details=brought(fourth=1)))
+    freed = [one["bytes"] for one in (await dry_run(admin))["items"]]
+    assert freed == [70, 5, 6]
+
+
 async def test_the_run_deletes_what_was_shown_and_nothing_else(
     world: World, admin: httpx.AsyncClient
 ) -> None:

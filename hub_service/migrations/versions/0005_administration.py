@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.Column("last_started", MOMENT, nullable=True),
         sa.Column("ancestors", sa.JSON, nullable=False, server_default="[]"),
         sa.Column("since_root", sa.JSON, nullable=True),
+        sa.Column("new_layers", sa.JSON, nullable=False, server_default="{}"),
+        sa.Column("layers_below", sa.JSON, nullable=False, server_default="{}"),
     ):
         op.add_column("versions", column)
     op.create_table(
