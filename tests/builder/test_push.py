@@ -151,6 +151,7 @@ async def test_the_image_arrives_and_what_is_new_is_told(
     [(name, digest)] = bases.items()
     assert result["base"] == {"name": name, "digest": digest}
     assert result["new_bytes"] == image.layers[1]["size"]
+    assert result["new_layers"] == {image.layers[1]["digest"]: image.layers[1]["size"]}
     packages = result["packages"]
     added = {(one["kind"], one["name"]) for one in packages["added"]}
     assert added == {("apt", "sl"), ("pip", "cowsay")}

@@ -55,6 +55,7 @@ RESULT = {
     "size": int,
     "layers": int,
     "new_bytes": int,
+    "new_layers": dict,
     "changed_bytes": int,
     "entries": int,
     "packages": PACKAGES,

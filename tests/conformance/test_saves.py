@@ -196,7 +196,7 @@ async def test_nothing_changed_adds_no_layer(
     manifest = await client.get_manifest(REPOSITORY, "v1")
     assert manifest is not None
     assert result["layers"] == len(manifest.json()["layers"]) == 2
-    assert result["new_bytes"] == 0
+    assert (result["new_bytes"], result["new_layers"]) == (0, {})
 
 
 async def test_the_same_id_is_the_same_save(node: Node, agent: Agent) -> None:

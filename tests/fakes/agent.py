@@ -96,7 +96,8 @@ class FakeAgent:
             digest = await client.put_manifest(
                 where, tag(body["number"]), manifest, MANIFEST
             )
-        return {**_result(str(digest), where), **self.result}
+        layers = {"new_layers": {str(Digest.of(layer)): 100}}
+        return {**_result(str(digest), where), **layers, **self.result}
 
 
 class AgentHandler(JsonHandler):

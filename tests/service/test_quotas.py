@@ -133,6 +133,16 @@ async def test_what_is_under_way_counts(world: World, admin: httpx.AsyncClient) 
     assert "as many versions as you may keep: 1" in reply.json()["error"]["message"]
 
 
+async def test_what_is_recorded_already_is_not_counted_as_coming(world: World) -> None:
+    assert world.services
+    job = await world.saved(world.alice())
+    # As while its desktop is tried: the version is there, the job has not ended.
+    world.cluster.pods = []
+    world.services.jobs.update(job["id"], state="running")
+    allowance = world.services.quotas.allowance(Person("alice"))
+    assert (allowance.usage.versions, allowance.coming_versions) == (1, 0)
+
+
 async def test_a_build_needs_room_too(world: World, admin: httpx.AsyncClient) -> None:
     alice = world.alice()
     await world.saved(alice)
