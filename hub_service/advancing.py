@@ -11,6 +11,9 @@ from hub_service.models import CANCELLED, FAILED, SUCCEEDED, Job
 PATIENCE = timedelta(minutes=2)
 """How long a part may be silent before a job fails: an agent's restart takes seconds."""
 
+WAITS_FOR_CLEANUP: dict[str, Any] = {"progress": {"waits_for": "cleanup"}}
+"""The change of a job that may not begin while the image store takes no changes."""
+
 
 def end(
     state: str,

@@ -22,8 +22,10 @@ from traitlets.config import Application
 from hub_service.agent_client import AgentClient
 from hub_service.build_follower import BuildFollower
 from hub_service.builds import Builds, BuildSettings
+from hub_service.cleanups import Cleanups, CleanupSettings
 from hub_service.commits import Commits
 from hub_service.database import open_database
+from hub_service.deployments import Deployments
 from hub_service.events import JobFeed
 from hub_service.handlers import default_handlers
 from hub_service.hub_client import HubClient
@@ -130,6 +132,24 @@ class HubService(Application):
         5, config=True, help="How many builds of one person may wait."
     )
 
+    registry_deployment = Unicode(
+        "registry",
+        config=True,
+        help="The Deployment of the registry, which a clean-up makes read-only for a while.",
+    )
+    cleanup_template_file = Unicode(
+        "",
+        config=True,
+        help="The Job that frees the registry's disk, as the chart makes it; empty = none here.",
+    )
+    cleanup_hour = Integer(
+        3,
+        min=-1,
+        max=23,
+        config=True,
+        help="The hour (UTC) of the nightly freeing of the registry's disk; -1 = only when asked.",
+    )
+
     @default("registry_username")
     def _default_registry_username(self) -> str:
         return os.environ.get("REGISTRY_USERNAME", "")
@@ -177,28 +197,33 @@ class HubService(Application):
             server = HTTPServer(self.web(services), xheaders=True)
             server.listen(self.port, self.address)
             self.log.info("Listening on port %d", self.port)
-            loop = asyncio.create_task(services.reconciler.run(), name="reconciler")
+            loops = [
+                asyncio.create_task(services.reconciler.run(), name="reconciler"),
+                asyncio.create_task(services.cleanups.run(), name="cleanups"),
+            ]
             try:
-                await self._told_to_end(loop)
+                await self._told_to_end(loops)
             finally:
                 server.stop()
-                loop.cancel()
-                await asyncio.gather(loop, return_exceptions=True)
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
                 await services.follower.close()
                 await cluster.close()
                 await JupyterHubHTTPClient.loop_instance().close()
                 engine.dispose()
 
-    async def _told_to_end(self, loop: asyncio.Task[None]) -> None:
-        """Wait for a signal; a reconciler that ended by itself ends the program too."""
+    async def _told_to_end(self, loops: list[asyncio.Task[None]]) -> None:
+        """Wait for a signal; a loop that ended by itself ends the program too."""
         told = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, told.set)
         waiting = asyncio.create_task(told.wait(), name="signals")
-        await asyncio.wait({loop, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*loops, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        if loop.done():
-            loop.result()
+        for loop in loops:
+            if loop.done():
+                loop.result()
 
     def build(
         self, engine: Engine, http: httpx.AsyncClient, cluster: Cluster, auth: HubOAuth
@@ -228,6 +253,7 @@ class HubService(Application):
             publishing=Publishing(stores),
             commits=commits,
             builds=builds,
+            cleanups=self._cleanups(stores, workloads, cluster),
             follower=follower,
             reconciler=reconciler,
             feed=feed,
@@ -239,12 +265,21 @@ class HubService(Application):
             cookie_secret=secret,
         )
 
+    def _cleanups(
+        self, stores: Stores, workloads: Workloads, cluster: Cluster
+    ) -> Cleanups:
+        settings = CleanupSettings(
+            job=_content(self.cleanup_template_file),
+            registry=self.registry_deployment,
+            hour=self.cleanup_hour,
+            pause=self.reconcile_interval,
+        )
+        deployments = Deployments(cluster.api_client, namespace=self.namespace)
+        return Cleanups(stores, workloads, deployments, settings)
+
     def _build_settings(self) -> BuildSettings:
-        template = None
-        if self.build_template_file:
-            template = json.loads(Path(self.build_template_file).read_text())
         return BuildSettings(
-            template=template,
+            template=_content(self.build_template_file),
             bases=self.build_bases,
             running=self.builds_running,
             waiting=self.builds_waiting,
@@ -277,3 +312,8 @@ class HubService(Application):
             cookie_secret=services.cookie_secret,
             log_function=lambda handler: None,
         )
+
+
+def _content(file: str) -> Any:
+    """Return what a JSON file of the chart holds; None when there is none."""
+    return json.loads(Path(file).read_text()) if file else None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hub_service import build_pod
-from hub_service.advancing import end, next_number, stamped, wait
+from hub_service.advancing import WAITS_FOR_CLEANUP, end, next_number, stamped, wait
 from hub_service.build_follower import BuildFollower, Following
 from hub_service.build_policy import canonical, source_policy
 from hub_service.build_rules import prepared, problems
@@ -88,6 +88,7 @@ class Builds:
         self.settings = settings
         self._catalogue = stores.catalogue
         self._jobs = stores.jobs
+        self._cleanups = stores.cleanup_store
         self._store = stores.store
         self._contexts = stores.contexts
         self._recording = stores.recording
@@ -150,6 +151,8 @@ class Builds:
             gone = await self._workloads.remove(job.id)
             return end(CANCELLED) if gone else {}
         if job.state == QUEUED:
+            if self._cleanups.under_way():
+                return WAITS_FOR_CLEANUP
             place = self._place(job)
             return {"progress": {"place": place}} if place else await self._make(job)
         pod = await self._workloads.pod(job.id)

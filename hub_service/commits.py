@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hub_service.advancing import end, next_number, stamped, wait
+from hub_service.advancing import WAITS_FOR_CLEANUP, end, next_number, stamped, wait
 from hub_service.agent_client import AgentClient
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
 from hub_service.hub_client import HubClient
@@ -60,6 +60,7 @@ class Commits:
     ) -> None:
         self._catalogue = stores.catalogue
         self._jobs = stores.jobs
+        self._cleanups = stores.cleanup_store
         self._store = stores.store
         self._recording = stores.recording
         self._cluster = cluster
@@ -150,6 +151,8 @@ class Commits:
 
     async def _hand_over(self, job: Job, agent: str) -> dict[str, Any]:
         """Give the job to the agent: the first time, or again after it was restarted."""
+        if self._cleanups.under_way():
+            return WAITS_FOR_CLEANUP
         if job.attempts >= ATTEMPTS:
             raise Conflict(
                 "agent_lost",

@@ -223,3 +223,25 @@ class Job:
     def unfinished(self) -> bool:
         """True until the job reached its end."""
         return self.state in UNFINISHED
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """A clean-up of the image store: what nothing names any more is removed from its disk."""
+
+    id: int
+    state: str
+    asked_by: str
+    """Empty = the nightly one."""
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    bytes_before: int | None
+    """What the image store took on its disk."""
+    bytes_after: int | None
+    error: dict[str, Any] | None
+
+    @property
+    def unfinished(self) -> bool:
+        """True until it reached its end."""
+        return self.state in UNFINISHED

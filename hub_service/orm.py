@@ -165,6 +165,22 @@ class LogRow(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+class CleanupRow(Base):
+    """A clean-up of the image store."""
+
+    __tablename__ = "cleanups"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    asked_by: Mapped[str]
+    created: Mapped[datetime]
+    started: Mapped[datetime | None]
+    ended: Mapped[datetime | None]
+    bytes_before: Mapped[int | None]
+    bytes_after: Mapped[int | None]
+    error: Mapped[dict[str, Any] | None]
+
+
 class PictureRow(Base):
     """What a version looked like when it was tried."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hub_service.build_follower import BuildFollower
 from hub_service.builds import Builds
+from hub_service.cleanups import Cleanups
 from hub_service.commits import Commits
 from hub_service.events import JobFeed
 from hub_service.hub_client import HubClient
@@ -23,6 +24,7 @@ class Services(Stores):
     publishing: Publishing
     commits: Commits
     builds: Builds
+    cleanups: Cleanups
     follower: BuildFollower
     reconciler: Reconciler
     feed: JobFeed

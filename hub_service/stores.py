@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 
 from hub_service.audit_log import AuditLog
 from hub_service.catalogue import Catalogue
+from hub_service.cleanup_store import CleanupStore
 from hub_service.contexts import Contexts
 from hub_service.job_store import JobStore
 from hub_service.log_store import LogStore
@@ -23,6 +24,7 @@ class Stores:
     logs: LogStore
     audit: AuditLog
     requests: PublicationStore
+    cleanup_store: CleanupStore
     store: ImageStore
     contexts: Contexts
     recording: Recording
@@ -37,6 +39,7 @@ class Stores:
             logs=LogStore(engine),
             audit=AuditLog(engine),
             requests=PublicationStore(engine),
+            cleanup_store=CleanupStore(engine),
             store=store,
             contexts=Contexts(store),
             recording=Recording(catalogue, store),

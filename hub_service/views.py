@@ -11,7 +11,9 @@ from hub_service.models import (
     CANCELLED,
     FAILED,
     QUEUED,
+    RUNNING,
     SUCCEEDED,
+    Cleanup,
     Image,
     Job,
     Server,
@@ -152,11 +154,42 @@ class Views:
             },
         }
 
+    def cleanup(self, cleanup: Cleanup, _: Translate) -> dict[str, Any]:
+        """Return a clean-up's wire form."""
+        started, ended = cleanup.started, cleanup.ended
+        return {
+            "id": cleanup.id,
+            "state": cleanup.state,
+            "asked_by": cleanup.asked_by,
+            "message": cleanup_message(cleanup, _),
+            "error": error_view(cleanup.error, _) if cleanup.error else None,
+            "bytes_before": cleanup.bytes_before,
+            "bytes_after": cleanup.bytes_after,
+            "created": cleanup.created.isoformat(),
+            "started": started.isoformat() if started else None,
+            "ended": ended.isoformat() if ended else None,
+        }
+
+
+def cleanup_message(cleanup: Cleanup, _: Translate) -> str:
+    """Return where a clean-up stands."""
+    if cleanup.error:
+        return str(error_view(cleanup.error, _)["message"])
+    return {
+        QUEUED: _("Waiting for the end of saves and builds."),
+        RUNNING: _("Cleaning up…"),
+    }.get(cleanup.state, _("Done."))
+
 
 def job_message(job: Job, _: Translate) -> str:
     """Return the one sentence that says where a job stands."""
     if job.state == FAILED and job.error:
         return str(error_view(job.error, _)["message"])
+    if job.state == QUEUED and (job.progress or {}).get("waits_for") == "cleanup":
+        return _(
+            "The image store is being cleaned up; this begins in a few minutes. "
+            "Nothing is lost."
+        )
     return build_message(job, _) if job.kind == BUILD else commit_message(job, _)
 
 

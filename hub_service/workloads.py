@@ -50,7 +50,7 @@ class Workloads:
     async def create_job(
         self, body: Mapping[str, Any], config: Mapping[str, str]
     ) -> str:
-        """Create a Job with the ConfigMap of the same name.
+        """Create a Job, with a ConfigMap of the same name if it has files.
 
         Return MADE, THERE (it was made for this job before) or TAKEN (another job's is there).
         The ConfigMap belongs to the Job and goes with it. Asked twice for the same job, what
@@ -72,7 +72,8 @@ class Workloads:
         }
         metadata = {"name": name, "labels": labels, "ownerReferences": [owner]}
         content = {"metadata": metadata, "data": dict(config)}
-        await self._made(self._core.create_namespaced_config_map, content)
+        if config:
+            await self._made(self._core.create_namespaced_config_map, content)
         return MADE if made else THERE
 
     async def ensure_claim(self, body: Mapping[str, Any]) -> None:
@@ -124,7 +125,7 @@ class Workloads:
         call = self._core.read_namespaced_pod_log_without_preload_content(
             pod, self._namespace, container=container, follow=True
         )
-        with _translated():
+        with translated():
             response = await call
             try:
                 if response.status != 200:
@@ -142,7 +143,7 @@ class Workloads:
     async def _made(self, create: Any, body: Mapping[str, Any]) -> bool:
         """Create; False when something of that name is there."""
         try:
-            with _translated(but=409):
+            with translated(but=409):
                 await create(self._namespace, dict(body), _request_timeout=TIMEOUT)
         except ApiException:
             return False
@@ -151,14 +152,14 @@ class Workloads:
     async def _call(self, call: Awaitable[Any]) -> Any:
         """Return the answer, None for what is not there."""
         try:
-            with _translated(but=404):
+            with translated(but=404):
                 return await call
         except ApiException:
             return None
 
 
 @contextmanager
-def _translated(but: int = 0) -> Iterator[None]:
+def translated(but: int = 0) -> Iterator[None]:
     """Turn what the cluster refuses into Unavailable, but for one status."""
     try:
         yield

@@ -108,16 +108,20 @@ def save(
     return link.get_attribute("href") or ""
 
 
-def post(page: Page, path: str, body: dict[str, Any]) -> APIResponse:
-    """Post to hub_service's API as the person's browser does, with the XSRF token of its pages."""
+def headers(page: Page) -> dict[str, str]:
+    """Return what a change by hub_service's API needs: the XSRF token of its pages."""
     [token] = [
         one["value"]
         for one in page.context.cookies()
         if one["name"] == "_xsrf" and one["path"] == "/services/desktops/"
     ]
-    headers = {
+    return {
         "X-XSRFToken": token,
         "Sec-Fetch-Mode": "cors",
         "Sec-Fetch-Site": "same-origin",
     }
-    return page.request.post(f"{API}{path}", data=body, headers=headers)
+
+
+def post(page: Page, path: str, body: dict[str, Any]) -> APIResponse:
+    """Post to hub_service's API as the person's browser does."""
+    return page.request.post(f"{API}{path}", data=body, headers=headers(page))

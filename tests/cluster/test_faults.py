@@ -4,61 +4,16 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page
 
 from tests.cluster.conftest import Demo, Visit, wait_for
 from tests.cluster.desktop import API, post, start
+from tests.cluster.session import Desktop
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
 
 BIG = "mkdir -p ~/big && for i in 1 2 3; do head -c 90000000 /dev/urandom > ~/big/$i; done"
-
-
-class Desktop:
-    """A running customise session with enough changed to be in the middle of a save."""
-
-    def __init__(self, cluster: Demo, page: Page, user: str) -> None:
-        self.cluster = cluster
-        self.page = page
-        self.user = user
-        self.pod = cluster.pod_of(user)
-
-    def save(self, title: str, **fields: Any) -> Any:
-        """Ask for a save, as the person's browser."""
-        body = {"server": {"user": self.user}, "image": title, **fields}
-        return post(self.page, "/commits", body)
-
-    def job(self, id: str) -> dict[str, Any]:
-        """Return a job."""
-        job: dict[str, Any] = self.page.request.get(f"{API}/jobs/{id}").json()
-        return job
-
-    def in_step(self, id: str, step: str) -> None:
-        """Wait until a save is in a step; on a fast machine it may be past it when seen."""
-
-        def reached() -> bool:
-            job = self.job(id)
-            return job["step"] == step or job["state"] not in ("queued", "running")
-
-        wait_for(f"the step {step}", reached, 60)
-
-    def end_of(self, id: str) -> dict[str, Any]:
-        """Wait for a save's end."""
-
-        def ended() -> dict[str, Any] | None:
-            job = self.job(id)
-            return None if job["state"] in ("queued", "running") else job
-
-        job: dict[str, Any] = wait_for("the end of the save", ended, 240)
-        return job
-
-    def works(self) -> None:
-        """The desktop is not frozen and can write in a directory of the base image."""
-        script = "echo $RANDOM | sudo tee /usr/share/doc/alive && sudo rm /usr/share/doc/alive"
-        assert self.cluster.run(self.pod, script)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The part of the Kubernetes API that hub_service uses for builds, beside kubernetes_api.py.
+"""The part of the Kubernetes API that hub_service uses for Jobs, beside kubernetes_api.py.
 
 A Job gets a pod at once; a test plays its containers by `Build`: what they tell, how they end.
 """
@@ -29,10 +29,15 @@ class Build:
     trouble: str = ""
 
     def __post_init__(self) -> None:
-        spec = self.body["spec"]["template"]["spec"]
-        for one in [*spec["initContainers"], *spec["containers"]]:
+        for one in self.containers:
             self.states[one["name"]] = "waiting"
             self.logs[one["name"]] = ""
+
+    @property
+    def containers(self) -> list[dict[str, Any]]:
+        """The pod's containers, in the order in which they run."""
+        spec = self.body["spec"]["template"]["spec"]
+        return [*spec.get("initContainers", []), *spec["containers"]]
 
     @property
     def name(self) -> str:
@@ -52,8 +57,7 @@ class Build:
 
     def environment(self, container: str) -> dict[str, str]:
         """Return what a container gets besides the template's."""
-        spec = self.body["spec"]["template"]["spec"]
-        for one in [*spec["initContainers"], *spec["containers"]]:
+        for one in self.containers:
             if one["name"] == container:
                 return {pair["name"]: pair["value"] for pair in one.get("env", [])}
         raise AssertionError(f"no container {container}")
@@ -81,9 +85,10 @@ class Build:
     def to_pod(self) -> dict[str, Any]:
         """Return the pod as the API gives it."""
         spec = self.body["spec"]["template"]["spec"]
-        init = [one["name"] for one in spec["initContainers"]]
+        init = [one["name"] for one in spec.get("initContainers", [])]
         last = spec["containers"][-1]["name"]
-        phase = "Running" if self.states[init[-1]] == "done" else "Pending"
+        begun = all(self.states[name] == "done" for name in init)
+        phase = "Running" if begun else "Pending"
         if "failed" in self.states.values():
             phase = "Failed"
         elif self.states[last] == "done":

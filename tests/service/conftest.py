@@ -32,6 +32,7 @@ from tests.fakes.registry import FakeRegistry
 
 PREFIX = "/services/desktops/"
 TEMPLATE = Path(__file__).parent / "build.json"
+CLEANUP = Path(__file__).parent / "cleanup.json"
 BASE = "example.org/desktops/base:1"
 
 
@@ -95,13 +96,17 @@ class World:
             stack.callback(engine.dispose)
             http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
             self.services, server = await self._start(stack, engine, http)
-            loop = asyncio.create_task(self.services.reconciler.run())
+            loops = [
+                asyncio.create_task(self.services.reconciler.run()),
+                asyncio.create_task(self.services.cleanups.run()),
+            ]
             try:
                 yield self.services
             finally:
                 server.stop()
-                loop.cancel()
-                await asyncio.gather(loop, return_exceptions=True)
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
                 await self.services.follower.close()
                 await JupyterHubHTTPClient.loop_instance().close()
                 await server.close_all_connections()
@@ -117,6 +122,8 @@ class World:
             reconcile_interval=0.02,
             build_template_file=str(TEMPLATE),
             build_bases={"remote-desktop": BASE},
+            cleanup_template_file=str(CLEANUP),
+            cleanup_hour=-1,
         )
         HubOAuth.clear_instance()
         auth = HubOAuth.instance(config=self._auth_config())
@@ -167,6 +174,7 @@ async def neighbourhood(folder: Path) -> AsyncIterator[World]:
             "agent": await stack.enter_async_context(agent.running()),
         }
         cluster.add_agent("127.0.0.1")
+        cluster.add_registry(registry)
         world = World(hub, cluster, agent, registry, folder, addresses)
         yield world
         for client in world.clients:

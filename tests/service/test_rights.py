@@ -43,6 +43,8 @@ readLog                   401    404   404    200   200    200   403     403
 listPublicationRequests   401    200/0 200/0  200/1 200/1  200/1 403     403
 decidePublicationRequest  401    403   403    403   403    200   403     403
 listAudit                 401    403   403    403   403    200/5 403     403
+listCleanups              401    403   403    403   403    200/0 403     403
+startCleanup              401    403   403    403   403    202   403     403
 listProfiles              401    403   403    403   403    403   200/2   403
 health                    200    200   200    200   200    200   200     200
 metrics                   401    403   403    403   403    200   403     200
