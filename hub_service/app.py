@@ -178,7 +178,7 @@ class HubService(Application):
         )
         # A line for each call to the agents and the registry, twice a second, tells nobody
         # anything; what fails is logged where it fails.
-        for chatty in ("httpx", "httpcore", "tornado.access"):
+        for chatty in ("httpx", "httpcore", "tornado.access", "tornado.application"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
 
     def start(self) -> None:
