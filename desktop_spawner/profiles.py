@@ -21,6 +21,15 @@ class Home:
     mount_path: str
 
 
+def literal(text: str) -> str:
+    """Return what stands for a person's text in a pod's environment.
+
+    KubeSpawner formats the values of an environment, so `{userid:>2000000000}` would take the
+    hub's memory; Kubernetes puts the value of another variable in the place of `$(NAME)`.
+    """
+    return text.replace("{", "{{").replace("}", "}}").replace("$", "$$")
+
+
 def base_profiles(images: Iterable[Mapping[str, Any]]) -> list[Profile]:
     """Make a profile of each base image of the configuration.
 
@@ -36,7 +45,7 @@ def base_profiles(images: Iterable[Mapping[str, Any]]) -> list[Profile]:
                 "image": image["image"],
                 "environment": {
                     "DESKTOPS_IMAGE": "",
-                    "DESKTOPS_IMAGE_TITLE": image["title"],
+                    "DESKTOPS_IMAGE_TITLE": literal(image["title"]),
                 },
             },
             "desktop": {
@@ -62,8 +71,10 @@ def catalogue_profiles(
             "kubespawner_override": {
                 "image": entry["reference"],
                 "environment": {
-                    "DESKTOPS_IMAGE": f"{entry['owner']}/{entry['name']}@{entry['version']}",
-                    "DESKTOPS_IMAGE_TITLE": entry["title"],
+                    "DESKTOPS_IMAGE": literal(
+                        f"{entry['owner']}/{entry['name']}@{entry['version']}"
+                    ),
+                    "DESKTOPS_IMAGE_TITLE": literal(entry["title"]),
                 },
             },
             "desktop": {

@@ -61,6 +61,24 @@ async def test_a_customise_session_has_no_volume_and_may_use_sudo(
     assert env_of(pod)["DESKTOPS_IMAGE_TITLE"] == ENTRY["title"]
 
 
+@pytest.mark.parametrize("title", ["Course {2026}", "{userid:>99}", "a } b", "{}"])
+async def test_a_title_is_no_template_for_the_hub(
+    spawner: DesktopSpawner, catalogue: FakeCatalogue, title: str
+) -> None:
+    catalogue.entries = [{**ENTRY, "title": title}]
+    pod = await pod_of(spawner, profile="alice/gis")
+    assert env_of(pod)["DESKTOPS_IMAGE_TITLE"] == title
+
+
+async def test_a_title_is_no_template_for_kubernetes(
+    spawner: DesktopSpawner, catalogue: FakeCatalogue
+) -> None:
+    catalogue.entries = [{**ENTRY, "title": "$(JUPYTERHUB_API_TOKEN)"}]
+    pod = await pod_of(spawner, profile="alice/gis")
+    # Two mean one, and no reference (Kubernetes' API, EnvVar.value).
+    assert env_of(pod)["DESKTOPS_IMAGE_TITLE"] == "$$(JUPYTERHUB_API_TOKEN)"
+
+
 async def test_nothing_of_an_earlier_choice_stays(spawner: DesktopSpawner) -> None:
     await pod_of(spawner, profile="alice/gis", session="customise", size="big")
     again = await pod_of(spawner, profile="base", session="use", size="small")
