@@ -23,16 +23,6 @@ DECISIONS = (APPROVED, REFUSED)
 
 
 @dataclass(frozen=True)
-class Person:
-    """Who makes a request, as JupyterHub identified them."""
-
-    name: str
-    groups: frozenset[str] = frozenset()
-    admin: bool = False
-    """Holds the scope custom:desktops:admin."""
-
-
-@dataclass(frozen=True)
 class Server:
     """A running server of JupyterHub; the default server's name is empty."""
 
@@ -42,6 +32,18 @@ class Server:
     def to_dict(self) -> dict[str, Any]:
         """Return the wire's form."""
         return {"user": self.user, "name": self.name}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who makes a request, as JupyterHub identified them."""
+
+    name: str
+    groups: frozenset[str] = frozenset()
+    admin: bool = False
+    """Holds the scope custom:desktops:admin."""
+    session: Server | None = None
+    """The one desktop that may be saved: a program in it asks. None = all of the person's."""
 
 
 @dataclass(frozen=True)
