@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hub_service import build_pod
-from hub_service.advancing import WAITS_FOR_CLEANUP, end, next_number, stamped, wait
+from hub_service.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
 from hub_service.build_follower import BuildFollower, Following
 from hub_service.build_policy import canonical, source_policy
 from hub_service.build_rules import prepared, problems
@@ -32,8 +32,9 @@ from hub_service.models import (
     Server,
     Version,
 )
-from hub_service.naming import checked_description, checked_title, name_of_title
+from hub_service.naming import checked_description
 from hub_service.stores import Stores
+from hub_service.targets import target
 from hub_service.workloads import TAKEN, THERE, WorkloadPod, Workloads
 from oci.names import tag
 
@@ -98,8 +99,7 @@ class Builds:
     async def start(self, person: Person, request: BuildRequest) -> Job:
         """Record a build after asking whether it can be done; the reconciler carries it out."""
         self._require_enabled()
-        title = checked_title(request.title)
-        name = name_of_title(title)
+        target(self._catalogue, self._jobs.unfinished(), person.name, request.title)
         description = checked_description(request.description)
         _refuse(problems(request.dockerfile, self.settings.offered))
         await self._store.ping()
@@ -109,15 +109,15 @@ class Builds:
         # From here to the row nothing is awaited, so no second request comes in between.
         active = self._jobs.unfinished()
         self._refuse_many(active, person)
-        known = self._catalogue.image(person.name, name)
+        image = target(self._catalogue, active, person.name, request.title)
         return self._jobs.add(
             kind=BUILD,
             id=uuid.uuid4().hex,
             owner=person.name,
             server=Server(person.name),
-            image=name,
-            title=known.title if known else title,
-            number=next_number(self._catalogue, active, person.name, name),
+            image=image.name,
+            title=image.title,
+            number=image.number,
             request={
                 "description": description,
                 "dockerfile": request.dockerfile,

@@ -31,11 +31,25 @@ class Page:
     next: str | None
 
 
+@dataclass(frozen=True)
+class Own:
+    """An image of a person, as the next save or build may name it."""
+
+    name: str
+    title: str
+    next_version: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire's form."""
+        return {**vars(self)}
+
+
 class Catalogue:
     """Keeps images, versions and who they are shared with.
 
     - every change is one transaction, written into the audit in the same transaction
-    - a version's number is never used twice, also after the version was deleted
+    - a version's number is never used twice, also after the version was deleted; an image that
+      was deleted whole begins anew
     - calls are short and local, so they run in the event loop as JupyterHub's own do
     """
 
@@ -54,6 +68,7 @@ class Catalogue:
         *,
         query: str = "",
         owner: str = "",
+        not_of: str = "",
         visibility: str = "",
         cursor: str = "",
         limit: int = 50,
@@ -66,6 +81,7 @@ class Catalogue:
         """
         conditions = [_seen_by(person, startable), _matches(query)]
         conditions += [ImageRow.owner == owner] if owner else []
+        conditions += [ImageRow.owner != not_of] if not_of else []
         conditions += [ImageRow.visibility == visibility] if visibility else []
         conditions += [ImageRow.active.is_not(None)] if startable else []
         before = number_of(cursor)
@@ -113,6 +129,14 @@ class Catalogue:
             add_audit(session, owner, "version.add", f"{owner}/{name}:{version.number}")
             session.flush()
             return image_record(row)
+
+    def targets(self, owner: str) -> list[Own]:
+        """Return all images of an owner, newest first, as a save or a build may name them."""
+        columns = (ImageRow.name, ImageRow.title, ImageRow.last_number)
+        statement = select(*columns).where(ImageRow.owner == owner)
+        with Session(self._engine) as session:
+            rows = session.execute(statement.order_by(ImageRow.id.desc()))
+            return [Own(name, title, last + 1) for name, title, last in rows]
 
     def last_number(self, owner: str, name: str) -> int:
         """Return the highest number that a version of this image ever had; 0 = none."""

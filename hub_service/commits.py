@@ -1,12 +1,13 @@
 """Saving a running desktop as a version: asked for, carried out step by step, ended."""
 
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hub_service.advancing import WAITS_FOR_CLEANUP, end, next_number, stamped, wait
+from hub_service.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
 from hub_service.agent_client import AgentClient
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
 from hub_service.hub_client import HubClient
@@ -21,9 +22,12 @@ from hub_service.models import (
     Person,
     Server,
 )
-from hub_service.naming import checked_description, checked_title, name_of_title
+from hub_service.naming import checked_description
 from hub_service.policy import require_own_server
 from hub_service.stores import Stores
+from hub_service.targets import target
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often an agent that lost a save (it was restarted) is given it again."""
@@ -88,14 +92,17 @@ class Commits:
             "exclude": list(exclude),
         }
         preview = await self._agents.preview(agent, body)
-        return {**preview, "image": self._suggestion(person, pod), "quota": None}
+        return {
+            **preview,
+            "image": self._suggestion(person, pod),
+            "images": [one.to_dict() for one in self._catalogue.targets(person.name)],
+            "quota": None,
+        }
 
     async def start(self, person: Person, request: CommitRequest) -> Job:
         """Record a save after asking whether it can be done; the reconciler carries it out."""
         require_own_server(person, request.server)
-        title = checked_title(request.title)
-        name = name_of_title(title)
-        known = self._catalogue.image(person.name, name)
+        target(self._catalogue, self._jobs.unfinished(), person.name, request.title)
         description = checked_description(request.description)
         pod = await self._running_pod(request.server)
         await self._cluster.agent_on(pod.node)
@@ -104,14 +111,15 @@ class Commits:
         # From here to the row nothing is awaited, so no second request comes in between.
         active = self._jobs.unfinished()
         _refuse_second(active, request.server)
+        image = target(self._catalogue, active, person.name, request.title)
         return self._jobs.add(
             kind=COMMIT,
             id=uuid.uuid4().hex,
             owner=person.name,
             server=request.server,
-            image=name,
-            title=known.title if known else title,
-            number=next_number(self._catalogue, active, person.name, name),
+            image=image.name,
+            title=image.title,
+            number=image.number,
             request={
                 "pod_uid": pod.uid,
                 "node": pod.node,
@@ -138,7 +146,16 @@ class Commits:
             if job.request["stop_after"]:
                 await self._hub.stop(job.server)
         elif job.attempts:
+            await self._end_there(job)
             await self._recording.discard(job)
+
+    async def _end_there(self, job: Job) -> None:
+        """Let the agent end what has ended here: it would push what nobody waits for."""
+        try:
+            agent = await self._cluster.agent_on(job.request["node"])
+            await self._agents.cancel(agent, job.id)
+        except PublicError as error:
+            log.info("Job %s may go on at its agent: %s", job.id, error)
 
     async def _step(self, job: Job) -> dict[str, Any]:
         agent = await self._cluster.agent_on(job.request["node"])

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from hub_service.advancing import end, stamped
 from hub_service.builds import Builds
 from hub_service.commits import Commits
 from hub_service.errors import PublicError, sentence
@@ -88,7 +89,8 @@ class Reconciler:
                 ),
                 job=job.id,
             )
-            after = self._jobs.update(job.id, state=FAILED, error=error.to_dict())
+            changes = stamped(end(FAILED, error=error.to_dict()))
+            after = self._jobs.update(job.id, **changes)
         self._feed.changed(job.id)
         if not after.unfinished:
             await self._follow_up(after)

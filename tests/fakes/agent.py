@@ -37,6 +37,7 @@ class FakeAgent:
         self.bodies: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
         self.refuse: tuple[int, str] | None = None
+        self.refused = ("GET", "POST", "DELETE")
         self.error = ("registry_unavailable", "the registry did not answer")
         self.push_before_failing = False
 
@@ -108,7 +109,7 @@ class AgentHandler(JsonHandler):
         self.fake.tokens.add(token)
         if token in ("", "wrong"):
             self.error(401, "forbidden")
-        elif self.fake.refuse:
+        elif self.fake.refuse and self.request.method in self.fake.refused:
             self.error(*self.fake.refuse)
 
     def error(self, status: int, code: str) -> None:
