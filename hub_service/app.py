@@ -61,11 +61,12 @@ class HubService(Application):
     address = Unicode("", config=True, help="The address to listen on; empty = all.")
     port = Integer(8080, config=True, help="The port to listen on.")
     database_url = Unicode(
-        "sqlite:///desktops.sqlite",
         config=True,
         help="""
-        The database, as SQLAlchemy writes it: an SQLite file by default,
+        The database, as SQLAlchemy writes it: an SQLite file, or
         `postgresql+psycopg://user:password@host/name` for PostgreSQL.
+
+        Default: the variable DATABASE_URL, or an SQLite file here.
         """,
     )
     namespace = Unicode(
@@ -149,6 +150,10 @@ class HubService(Application):
         config=True,
         help="The hour (UTC) of the nightly freeing of the registry's disk; -1 = only when asked.",
     )
+
+    @default("database_url")
+    def _default_database_url(self) -> str:
+        return os.environ.get("DATABASE_URL", "sqlite:///desktops.sqlite")
 
     @default("registry_username")
     def _default_registry_username(self) -> str:

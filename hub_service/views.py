@@ -50,6 +50,18 @@ AGENT_SENTENCES = {
         "Not saved: this kind of container cannot be saved. Your desktop is unharmed. "
         "Tell your administrator."
     ),
+    "base_unknown": sentence(
+        "Not saved: it is not known from which image this desktop was started. Your desktop is "
+        "unharmed. Stop it, start it again from its image, and save again."
+    ),
+    "secret_found": sentence(
+        "Not saved: the desktop's own access keys are in several large files, {path} for one. "
+        "Your desktop is unharmed. Delete that file and save again."
+    ),
+    "forbidden": sentence(
+        "Not saved: the program that reads desktops refused. Your desktop is unharmed. "
+        "Tell your administrator."
+    ),
     "save_in_progress": sentence("This desktop is being saved already."),
     "too_many_saves": sentence(
         "Too many desktops are being saved on this machine just now. Try again in a minute."
@@ -70,7 +82,8 @@ def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
     template = AGENT_SENTENCES.get(error["code"])
     if template and error.get("agent"):
         details = {**error["details"], "reported": error["text"]}
-        return {"code": error["code"], "message": _(template), "details": details}
+        message = _(template, path=details.get("path", ""))
+        return {"code": error["code"], "message": message, "details": details}
     if error["code"] == "dockerfile_refused":
         return _refused_view(error, _)
     text, values = error["text"], error["values"]

@@ -22,6 +22,9 @@ from hub_service.pages import render
 from hub_service.policy import as_seen_by, require_own_job
 from hub_service.views import public_error_view
 
+OWN, OTHERS = 1000, 60
+"""Images on one page: all of one's own, for they are one's own work; others' page by page."""
+
 
 class PageHandler(BaseHandler):
     """Shows HTML; who is not logged in is sent to JupyterHub's login."""
@@ -105,16 +108,21 @@ class ImagesPage(PageHandler):
 
     @needs_scope(READ)
     async def get(self) -> None:
-        """List the person's own images, and those shared with them."""
-        page = self.services.catalogue.images_seen_by(
+        """List the person's own images, and those that others let them start."""
+        query = self.get_query_argument("q", "")
+        name = self.person.name
+        cursor = self.get_query_argument("cursor", "")
+        seen_by = self.services.catalogue.images_seen_by
+        mine = seen_by(self.person, owner=name, query=query, limit=OWN).items
+        page = seen_by(
             self.person,
-            startable=False,
-            query=self.get_query_argument("q", ""),
-            limit=200,
+            not_of=name,
+            startable=True,
+            query=query,
+            cursor=cursor,
+            limit=OTHERS,
         )
-        seen = [as_seen_by(self.person, image) for image in page.items]
-        mine = [image for image in seen if image.owner == self.person.name]
-        others = [image for image in seen if image.owner != self.person.name]
+        others = [as_seen_by(self.person, image) for image in page.items]
         jobs = [
             job
             for job in self.services.jobs.unfinished()
@@ -122,10 +130,12 @@ class ImagesPage(PageHandler):
         ]
         self.show(
             "images.html",
-            mine=[self.views.image(image, self.person.name) for image in mine],
-            others=[self.views.image(image, self.person.name) for image in others],
+            mine=[self.views.image(image, name) for image in ([] if cursor else mine)],
+            others=[self.views.image(image, name) for image in others],
+            later=bool(cursor),
+            next=page.next,
             jobs=[self.views.job(job, self._) for job in jobs],
-            query=self.get_query_argument("q", ""),
+            query=query,
             builds=self.services.builds.settings.template is not None,
             deleted=self.get_query_argument("deleted", ""),
         )

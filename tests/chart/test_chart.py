@@ -106,7 +106,24 @@ def test_postgresql_needs_no_volume(render: Render) -> None:
     url = "postgresql+psycopg://u:p@db/desktops"
     objects = render({"hubService": {"databaseUrl": url}})
     assert ("PersistentVolumeClaim", "hub-service") not in objects
-    assert url in objects["ConfigMap", "hub-service"]["data"]["config.json"]
+    assert objects["Secret", "hub-service-database"]["stringData"]["url"] == url
+    assert database_of(objects) == "hub-service-database"
+    # The URL holds the password.
+    for (kind, _), content in objects.items():
+        assert kind == "Secret" or url not in json.dumps(content)
+
+
+def test_the_databases_url_may_be_in_a_secret_of_ones_own(render: Render) -> None:
+    objects = render({"hubService": {"databaseSecret": "ours"}})
+    assert ("PersistentVolumeClaim", "hub-service") not in objects
+    assert database_of(objects) == "ours"
+
+
+def database_of(objects: Objects) -> str:
+    """Return the Secret from which hub_service gets its database."""
+    environment = pods(objects)["hub-service"]["containers"][0]["env"]
+    [entry] = [one for one in environment if one["name"] == "DATABASE_URL"]
+    return str(entry["valueFrom"]["secretKeyRef"]["name"])
 
 
 def test_a_registry_of_ones_own_leaves_out_the_charts(render: Render) -> None:
