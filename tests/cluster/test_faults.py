@@ -1,5 +1,6 @@
 """What can go wrong during a save on the real cluster: it ends truly, the desktop is unharmed."""
 
+import json
 import threading
 import uuid
 from collections.abc import Iterator
@@ -99,6 +100,26 @@ def test_somebody_elses_desktop_is_not_saved(desktop: Desktop, visit: Visit) -> 
         reply = post(page, path, server | more)
         assert reply.status == 403, reply.text()
     desktop.works()
+
+
+def test_the_token_in_a_desktop_saves_that_desktop_only(desktop: Desktop) -> None:
+    """Somebody else's image may run there: its programs find the token."""
+    body = json.dumps({"server": {"user": desktop.user, "name": "another"}})
+    asked = {
+        "GET images": "200",
+        f"GET images/{desktop.user}/twice": "200",
+        f"PATCH images/{desktop.user}/twice": "403",
+        f"DELETE images/{desktop.user}/twice": "403",
+        "POST builds": "403",
+        "POST commits/preview": "403",
+    }
+    for request, status in asked.items():
+        verb, path = request.split()
+        script = (
+            f"curl -s -o /dev/null -w '%{{http_code}}' -X {verb} -d '{body}' "
+            f'-H "Authorization: token $JUPYTERHUB_API_TOKEN" $DESKTOPS_API_URL/{path}'
+        )
+        assert desktop.cluster.run(desktop.pod, script) == status, request
 
 
 def test_the_desktop_goes_on_while_it_is_saved(desktop: Desktop) -> None:

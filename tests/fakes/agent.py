@@ -37,7 +37,7 @@ class FakeAgent:
         self.bodies: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
         self.refuse: tuple[int, str] | None = None
-        self.refused = ("GET", "POST", "DELETE")
+        self.refused: tuple[str, ...] = ("GET", "POST", "DELETE")
         self.error = ("registry_unavailable", "the registry did not answer")
         self.push_before_failing = False
 
