@@ -24,6 +24,7 @@ from hub_service.build_follower import BuildFollower
 from hub_service.builds import Builds, BuildSettings
 from hub_service.cleanups import Cleanups, CleanupSettings
 from hub_service.commits import Commits
+from hub_service.config_maps import ConfigMaps
 from hub_service.database import open_database
 from hub_service.deployments import Deployments
 from hub_service.events import JobFeed
@@ -31,6 +32,7 @@ from hub_service.handlers import default_handlers
 from hub_service.hub_client import HubClient
 from hub_service.images import Images
 from hub_service.kube import Cluster
+from hub_service.kubeflow import Kubeflow, KubeflowSettings
 from hub_service.metrics import Metrics
 from hub_service.models import BUILD, COMMIT
 from hub_service.openapi import Contract
@@ -151,6 +153,25 @@ class HubService(Application):
         help="The hour (UTC) of the nightly freeing of the registry's disk; -1 = only when asked.",
     )
 
+    kubeflow_namespace = Unicode(
+        "",
+        config=True,
+        help="""
+        The namespace of a Kubeflow on this cluster, into whose spawner administrators may
+        publish images too; empty = none.
+        """,
+    )
+    kubeflow_config_map = Unicode(
+        "jupyter-web-app-config",
+        config=True,
+        help="The ConfigMap of Kubeflow's spawner.",
+    )
+    kubeflow_key = Unicode(
+        "spawner_ui_config.yaml",
+        config=True,
+        help="The key in it that holds the form.",
+    )
+
     @default("database_url")
     def _default_database_url(self) -> str:
         return os.environ.get("DATABASE_URL", "sqlite:///desktops.sqlite")
@@ -205,6 +226,7 @@ class HubService(Application):
             loops = [
                 asyncio.create_task(services.reconciler.run(), name="reconciler"),
                 asyncio.create_task(services.cleanups.run(), name="cleanups"),
+                asyncio.create_task(services.kubeflow.run(), name="kubeflow"),
             ]
             try:
                 await self._told_to_end(loops)
@@ -259,6 +281,7 @@ class HubService(Application):
             commits=commits,
             builds=builds,
             cleanups=self._cleanups(stores, workloads, cluster),
+            kubeflow=self._kubeflow(stores, cluster),
             follower=follower,
             reconciler=reconciler,
             feed=feed,
@@ -281,6 +304,16 @@ class HubService(Application):
         )
         deployments = Deployments(cluster.api_client, namespace=self.namespace)
         return Cleanups(stores, workloads, deployments, settings)
+
+    def _kubeflow(self, stores: Stores, cluster: Cluster) -> Kubeflow:
+        config_maps = None
+        if self.kubeflow_namespace:
+            api = cluster.api_client
+            config_maps = ConfigMaps(api, namespace=self.kubeflow_namespace)
+        settings = KubeflowSettings(
+            config_map=self.kubeflow_config_map, key=self.kubeflow_key
+        )
+        return Kubeflow(stores, config_maps, settings)
 
     def _build_settings(self) -> BuildSettings:
         return BuildSettings(

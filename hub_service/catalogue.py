@@ -20,7 +20,7 @@ from hub_service.records import (
     whole,
 )
 
-_FIELDS = ("title", "description", "visibility", "active", "published")
+_FIELDS = ("title", "description", "visibility", "active", "published", "kubeflow")
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,14 @@ class Catalogue:
             rows = session.execute(statement.order_by(ImageRow.id.desc()))
             return [Own(name, title, last + 1) for name, title, last in rows]
 
+    def in_kubeflow(self) -> list[Image]:
+        """Return what everybody may start and administrators put into Kubeflow's form."""
+        wanted = (ImageRow.kubeflow.is_(True), ImageRow.visibility == PUBLISHED)
+        statement = select(ImageRow).where(*wanted).order_by(ImageRow.title)
+        with Session(self._engine) as session:
+            found = [image_record(row) for row in session.scalars(whole(statement))]
+            return [image for image in found if image.published_version]
+
     def last_number(self, owner: str, name: str) -> int:
         """Return the highest number that a version of this image ever had; 0 = none."""
         with Session(self._engine) as session:
@@ -226,6 +234,7 @@ def _add_image(session: Session, owner: str, name: str, title: str) -> ImageRow:
         visibility=PRIVATE,
         active=None,
         published=None,
+        kubeflow=False,
         last_number=0,
         created=datetime.now(UTC),
     )

@@ -46,6 +46,8 @@ class Images:
         if "description" in wanted:
             wanted["description"] = checked_description(wanted["description"])
         wanted.update(_publication(person, image, wanted))
+        if "kubeflow" in wanted:
+            require_publisher(person)
         if "active_version" in wanted:
             wanted["active"] = wanted.pop("active_version")
             if image.version(wanted["active"]) is None:

@@ -100,6 +100,8 @@ class Image:
     published: int | None
     """Number of the version that an administrator let everybody start; None = not published."""
     created: datetime
+    kubeflow: bool = False
+    """In the form of Kubeflow's spawner too, while it is published."""
     shared_users: frozenset[str] = frozenset()
     shared_groups: frozenset[str] = frozenset()
     versions: tuple[Version, ...] = ()
@@ -135,6 +137,7 @@ class Image:
             "versions": len(self.versions),
             "active_version": active.to_dict() if active else None,
             "published_version": self.published,
+            "kubeflow": self.kubeflow,
         }
 
 

@@ -66,6 +66,7 @@ class ImageRow(Base):
     visibility: Mapped[str] = mapped_column(String(20))
     active: Mapped[int | None]
     published: Mapped[int | None]
+    kubeflow: Mapped[bool]
     last_number: Mapped[int]
     created: Mapped[datetime]
     shares: Mapped[list["ShareRow"]] = relationship(cascade="all, delete-orphan")

@@ -64,6 +64,7 @@ def image_record(row: ImageRow) -> Image:
         visibility=row.visibility,
         active=row.active,
         published=row.published,
+        kubeflow=row.kubeflow,
         created=row.created,
         shared_users=frozenset(
             share.name for share in row.shares if share.kind == "user"

@@ -25,6 +25,11 @@ class ImageStore:
         self._host = host
         self.prefix = prefix
 
+    @property
+    def root(self) -> str:
+        """What the reference of every image of ours begins with."""
+        return f"{self._host}/{self.prefix}/"
+
     def reference(self, owner: str, name: str, digest: str) -> str:
         """Return what a pod starts; the digest makes it mean one version for ever."""
         return f"{self._host}/{repository(self.prefix, owner, name)}@{digest}"

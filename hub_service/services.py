@@ -9,6 +9,7 @@ from hub_service.commits import Commits
 from hub_service.events import JobFeed
 from hub_service.hub_client import HubClient
 from hub_service.images import Images
+from hub_service.kubeflow import Kubeflow
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
 from hub_service.publishing import Publishing
@@ -25,6 +26,7 @@ class Services(Stores):
     commits: Commits
     builds: Builds
     cleanups: Cleanups
+    kubeflow: Kubeflow
     follower: BuildFollower
     reconciler: Reconciler
     feed: JobFeed

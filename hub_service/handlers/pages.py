@@ -150,6 +150,7 @@ class ImagePage(PageHandler):
         image = self.services.images.seen(self.person, owner, name)
         may_change = self.person.name == owner or self.person.admin
         request = self.services.publishing.of_image(owner, name) if may_change else None
+        problem = self.services.kubeflow.problem
         self.show(
             "image.html",
             image=self.views.image(image, self.person.name),
@@ -159,6 +160,8 @@ class ImagePage(PageHandler):
             may_publish=self.person.admin,
             request=request.to_dict() if request else None,
             visibilities=(PRIVATE, SHARED, PUBLISHED),
+            kubeflow=self.services.kubeflow.enabled,
+            kubeflow_problem=problem and public_error_view(problem, self._),
         )
 
     @needs_scope(WRITE)
@@ -178,6 +181,7 @@ class ImagePage(PageHandler):
             self.services.publishing.ask(person, owner, name, None, note)
         else:
             images.change(person, owner, name, self._changes(act))
+            self.services.kubeflow.wake()
         self.redirect(f"{self.services.prefix}{image_path(owner, name)}")
 
     def _changes(self, act: str) -> dict[str, Any]:
@@ -188,6 +192,8 @@ class ImagePage(PageHandler):
                 "title": self.get_body_argument("title"),
                 "description": self.get_body_argument("description", ""),
             }
+        if act == "kubeflow":
+            return {"kubeflow": bool(self.get_body_argument("kubeflow", ""))}
         if act == "share":
             names = {kind: self.form_texts(kind) for kind in ("users", "groups")}
             # A browser does not send a choice that is shown, but not the person's to change.

@@ -205,3 +205,15 @@ def test_the_json_schema_is_made_from_the_one_people_read() -> None:
     before = (CHART / "values.schema.json").read_text()
     subprocess.run([sys.executable, str(script)], check=True)
     assert (CHART / "values.schema.json").read_text() == before
+
+
+def test_kubeflows_form_is_one_config_map_that_may_be_changed(render: Render) -> None:
+    objects = render({"kubeflow": {"namespace": "kubeflow"}})
+    roles = [
+        one
+        for (kind, _), one in objects.items()
+        if kind == "Role" and one["metadata"].get("namespace") == "kubeflow"
+    ]
+    [rule] = [rule for role in roles for rule in role["rules"]]
+    assert rule["resourceNames"] == ["jupyter-web-app-config"]
+    assert rule["verbs"] == ["get", "patch"]

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.fakes.http import JsonHandler, serving
+from tests.fakes.kubernetes_config_maps import FakeConfigMaps
 from tests.fakes.kubernetes_deployments import FakeDeployments
 from tests.fakes.kubernetes_jobs import FakeWorkloads
 from tests.fakes.registry import FakeRegistry
@@ -19,6 +20,7 @@ class FakeKubernetes:
         self.down = False
         self.workloads = FakeWorkloads()
         self.deployments = FakeDeployments()
+        self.config_maps = FakeConfigMaps()
 
     def add_session(
         self, user: str, name: str = "", *, image: str = "base", node: str = "n1"
@@ -82,7 +84,8 @@ class FakeKubernetes:
     async def running(self) -> AsyncIterator[str]:
         """Serve until the end of the block; give the address."""
         pods = ("/api/v1/namespaces/desktops/pods", PodsHandler, {"fake": self})
-        routes = [pods, *self.workloads.routes(), *self.deployments.routes()]
+        parts = (self.workloads, self.deployments, self.config_maps)
+        routes = [pods, *(route for part in parts for route in part.routes())]
         async with serving(routes) as address:
             yield address
 

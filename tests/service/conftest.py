@@ -99,6 +99,7 @@ class World:
             loops = [
                 asyncio.create_task(self.services.reconciler.run()),
                 asyncio.create_task(self.services.cleanups.run()),
+                asyncio.create_task(self.services.kubeflow.run()),
             ]
             try:
                 yield self.services
@@ -124,6 +125,7 @@ class World:
             build_bases={"remote-desktop": BASE},
             cleanup_template_file=str(CLEANUP),
             cleanup_hour=-1,
+            kubeflow_namespace="kubeflow",
         )
         HubOAuth.clear_instance()
         auth = HubOAuth.instance(config=self._auth_config())
