@@ -45,6 +45,13 @@ class AgentClient:
             if error.code != "commit_unknown":
                 raise
 
+    async def want(
+        self, agent: str, images: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Say which images should be on the node; return how far each one is."""
+        reply = await self._call("PUT", f"{agent}/v1/images", {"images": images})
+        return list(reply["images"])
+
     async def _call(
         self, method: str, url: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from hub_service.kubeflow import Kubeflow, KubeflowSettings
 from hub_service.metrics import Metrics
 from hub_service.models import BUILD, COMMIT
 from hub_service.openapi import Contract
+from hub_service.prepulling import Prepulling
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.registry import ImageStore
@@ -153,6 +154,14 @@ class HubService(Application):
         help="The hour (UTC) of the nightly freeing of the registry's disk; -1 = only when asked.",
     )
 
+    prepull_interval = Float(
+        60.0,
+        config=True,
+        help="""
+        Seconds after which the agents are told again which images are published, to fetch them
+        beforehand; 0 = nothing is fetched before somebody starts it.
+        """,
+    )
     kubeflow_namespace = Unicode(
         "",
         config=True,
@@ -227,6 +236,7 @@ class HubService(Application):
                 asyncio.create_task(services.reconciler.run(), name="reconciler"),
                 asyncio.create_task(services.cleanups.run(), name="cleanups"),
                 asyncio.create_task(services.kubeflow.run(), name="kubeflow"),
+                asyncio.create_task(services.prepulling.run(), name="prepulling"),
             ]
             try:
                 await self._told_to_end(loops)
@@ -282,6 +292,9 @@ class HubService(Application):
             builds=builds,
             cleanups=self._cleanups(stores, workloads, cluster),
             kubeflow=self._kubeflow(stores, cluster),
+            prepulling=Prepulling(
+                stores, cluster, agents, interval=self.prepull_interval
+            ),
             follower=follower,
             reconciler=reconciler,
             feed=feed,

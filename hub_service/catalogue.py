@@ -138,13 +138,12 @@ class Catalogue:
             rows = session.execute(statement.order_by(ImageRow.id.desc()))
             return [Own(name, title, last + 1) for name, title, last in rows]
 
-    def in_kubeflow(self) -> list[Image]:
-        """Return what everybody may start and administrators put into Kubeflow's form."""
-        wanted = (ImageRow.kubeflow.is_(True), ImageRow.visibility == PUBLISHED)
-        statement = select(ImageRow).where(*wanted).order_by(ImageRow.title)
+    def published(self) -> list[Image]:
+        """Return what everybody may start."""
+        statement = select(ImageRow).where(ImageRow.visibility == PUBLISHED)
         with Session(self._engine) as session:
-            found = [image_record(row) for row in session.scalars(whole(statement))]
-            return [image for image in found if image.published_version]
+            rows = session.scalars(whole(statement.order_by(ImageRow.title)))
+            return [image_record(row) for row in rows]
 
     def last_number(self, owner: str, name: str) -> int:
         """Return the highest number that a version of this image ever had; 0 = none."""

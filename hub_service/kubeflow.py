@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hub_service.config_maps import ConfigMaps, Text
 from hub_service.errors import Conflict, PublicError, sentence
 from hub_service.kubeflow_form import with_images
-from hub_service.models import Image
+from hub_service.models import Version
 from hub_service.stores import Stores
 from oci.names import tag
 
@@ -77,7 +77,11 @@ class Kubeflow:
         name, key = self._settings.config_map, self._settings.key
         for _ in range(ATTEMPTS):
             found = await config_maps.read(name, key)
-            wanted = [self._entry(one) for one in self._catalogue.in_kubeflow()]
+            wanted = [
+                _entry(version)
+                for image in self._catalogue.published()
+                if image.kubeflow and (version := image.published_version)
+            ]
             text = with_images(found.text, self._store.root, wanted)
             if text == found.text:
                 return
@@ -91,8 +95,8 @@ class Kubeflow:
             ),
         )
 
-    def _entry(self, image: Image) -> str:
-        version = image.published_version
-        assert version  # what is published has one
-        repository, _, digest = version.reference.partition("@")
-        return f"{repository}:{tag(version.number)}@{digest}"
+
+def _entry(version: Version) -> str:
+    """Return what stands in the list: repository, tag and digest."""
+    repository, _, digest = version.reference.partition("@")
+    return f"{repository}:{tag(version.number)}@{digest}"

@@ -1,6 +1,6 @@
 """The list of images in the form of Kubeflow's spawner: changed line by line (pure).
 
-The form is YAML inside a ConfigMap, edited by people: what is not an entry of ours keeps every byte,
+The form is YAML inside a ConfigMap, edited by people: what is no entry of ours keeps every byte,
 comments included. Layout: kubeflow/components/crud-web-apps/jupyter, spawner_ui_config.yaml.
 """
 

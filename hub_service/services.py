@@ -12,6 +12,7 @@ from hub_service.images import Images
 from hub_service.kubeflow import Kubeflow
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
+from hub_service.prepulling import Prepulling
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.stores import Stores
@@ -27,6 +28,7 @@ class Services(Stores):
     builds: Builds
     cleanups: Cleanups
     kubeflow: Kubeflow
+    prepulling: Prepulling
     follower: BuildFollower
     reconciler: Reconciler
     feed: JobFeed
@@ -39,3 +41,8 @@ class Services(Stores):
     """Where people see this service: /services/desktops/."""
     cookie_secret: bytes
     """Signs the cookies of the pages."""
+
+    def published_changed(self) -> None:
+        """Let those know who follow what everybody may start."""
+        self.kubeflow.wake()
+        self.prepulling.wake()

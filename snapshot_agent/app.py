@@ -17,16 +17,20 @@ from tornado.web import Application as WebApplication
 from traitlets import Bool, Float, Int, List, TraitError, Unicode, validate
 from traitlets.config import Application, catch_config_error
 
+from oci.auth import Credentials
+
 from . import handlers, preflight
 from .auth import Gate
 from .commit import CommitSettings, Tools
 from .containerd import Containerd
 from .exclusions import relative
 from .freeze import Freezer
+from .images import NodeImages
 from .kube import Cluster, KubeCluster
 from .limits import raise_file_limit, share_memory
 from .logs import log_one_line_each, log_request
 from .metrics import Metrics
+from .prepull import Prepull, PrepullSettings
 from .registries import OpenUploads, Registries, RegistrySettings, parse_docker_config
 from .saves import Saves
 from .spool import Spool
@@ -173,6 +177,17 @@ class SnapshotAgent(Application):
             "there too, since a volume hides the home itself. Images without it are left alone."
         ),
     ).tag(config=True)
+    prepull_budget = Int(
+        50 * 10**9,
+        help=(
+            "How many bytes (packed) of published images are fetched to this node before "
+            "somebody starts them; 0 = none."
+        ),
+    ).tag(config=True)
+    prepull_keep_free = Float(
+        0.2,
+        help="The share of the node's disk that fetching images beforehand leaves free.",
+    ).tag(config=True)
     author = Unicode(
         "JupyterHub Desktops", help="The author that saved images name; never a person."
     ).tag(config=True)
@@ -266,7 +281,15 @@ class SnapshotAgent(Application):
         recovery = asyncio.create_task(recover_for_ever(tools.freezer))
         stack.push_async_callback(cancelled, recovery)
         gate = Gate(cluster, self.audience, self.allowed_service_accounts)
-        parts = {"saves": saves, "gate": gate, "metrics": metrics}
+        registry = tools.registries.settings
+        prepull = self._prepull(stack, registry.credentials.get(registry.host))
+        parts = {
+            "saves": saves,
+            "gate": gate,
+            "metrics": metrics,
+            "prepull": prepull,
+            "root": f"{registry.host}/{registry.prefix}/",
+        }
         routes = [(path, handler, parts) for path, handler in handlers.default_handlers]
         web = WebApplication(
             routes,
@@ -280,6 +303,20 @@ class SnapshotAgent(Application):
         stack.push_async_callback(server.close_all_connections)
         stack.callback(server.stop)
         return int(sockets[0].getsockname()[1])
+
+    def _prepull(
+        self, stack: AsyncExitStack, credentials: Credentials | None
+    ) -> Prepull:
+        images = NodeImages(self.containerd_socket)
+        stack.callback(images.close)
+        settings = PrepullSettings(
+            budget=self.prepull_budget,
+            keep_free=self.prepull_keep_free,
+            disk=self.snapshotter_roots[0],
+        )
+        prepull = Prepull(images, settings, credentials)
+        stack.push_async_callback(cancelled, asyncio.create_task(prepull.run()))
+        return prepull
 
     async def _cluster(self, stack: AsyncExitStack) -> Cluster:
         if not self.node_name:

@@ -52,6 +52,7 @@ class RequestPage(PageHandler):
             self.set_status(status_of(error))
             self._show(id, public_error_view(error, self._))
             return
+        self.services.published_changed()
         self.redirect(f"{self.services.prefix}admin")
 
     def _show(self, id: str, error: dict[str, object] | None = None) -> None:
@@ -101,6 +102,7 @@ class AdminImagesPage(PageHandler):
             # The version that was shown, not one that came since.
             changes = {"published_version": self.form_number("number")}
         self.services.images.change(self.person, owner, name, changes)
+        self.services.published_changed()
         self.redirect(f"{self.services.prefix}admin/images")
 
 

@@ -37,6 +37,8 @@ class StoragePage(PageHandler):
             unfinished=any(one.unfinished for one in found),
             takes=known[0] if known else None,
             enabled=self.services.cleanups.enabled,
+            root=self.services.store.root,
+            nodes=self.services.prepulling.nodes,
         )
 
     @needs_scope(ADMIN)

@@ -50,7 +50,7 @@ class ImageHandler(ApiHandler):
         """Change title, description, visibility, sharing or the active version."""
         changes = self.body("ImageChanges")
         image = self.services.images.change(self.person, owner, name, changes)
-        self.services.kubeflow.wake()
+        self.services.published_changed()
         self.send(self.views.image(image, self.person.name))
 
     @needs_scope(WRITE)

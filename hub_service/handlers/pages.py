@@ -181,7 +181,7 @@ class ImagePage(PageHandler):
             self.services.publishing.ask(person, owner, name, None, note)
         else:
             images.change(person, owner, name, self._changes(act))
-            self.services.kubeflow.wake()
+            self.services.published_changed()
         self.redirect(f"{self.services.prefix}{image_path(owner, name)}")
 
     def _changes(self, act: str) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class RequestHandler(PublicationHandler):
         request = self.services.publishing.decide(
             self.person, int(id), body["state"], body.get("reason", "")
         )
+        self.services.published_changed()
         self.send(self.view(request))
 
 

@@ -40,6 +40,7 @@ class FakeAgent:
         self.refused: tuple[str, ...] = ("GET", "POST", "DELETE")
         self.error = ("registry_unavailable", "the registry did not answer")
         self.push_before_failing = False
+        self.wanted: list[dict[str, Any]] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
@@ -48,6 +49,7 @@ class FakeAgent:
         routes = [
             ("/v1/preview", PreviewHandler, fake),
             ("/v1/commits", CommitsHandler, fake),
+            ("/v1/images", ImagesHandler, fake),
             ("/v1/commits/([^/]+)", CommitHandler, fake),
         ]
         async with serving(routes) as address:
@@ -134,6 +136,19 @@ class CommitsHandler(AgentHandler):
     async def post(self) -> None:
         """Begin one."""
         self.answer(202, await self.fake.start(self.body))
+
+
+class ImagesHandler(AgentHandler):
+    """What should be on the node."""
+
+    def put(self) -> None:
+        """Have it all there at once."""
+        self.fake.wanted = self.body["images"]
+        states = [
+            {"reference": one["reference"], "state": "ready", "why": ""}
+            for one in self.fake.wanted
+        ]
+        self.answer(200, {"images": states})
 
 
 class CommitHandler(AgentHandler):

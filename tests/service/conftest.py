@@ -100,6 +100,7 @@ class World:
                 asyncio.create_task(self.services.reconciler.run()),
                 asyncio.create_task(self.services.cleanups.run()),
                 asyncio.create_task(self.services.kubeflow.run()),
+                asyncio.create_task(self.services.prepulling.run()),
             ]
             try:
                 yield self.services
