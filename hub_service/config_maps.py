@@ -1,6 +1,7 @@
 """Other programs' ConfigMaps: one key of one of them is ours to change."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
@@ -32,7 +33,7 @@ class ConfigMaps:
         """Return a key's text, or raise NotFound."""
         try:
             with translated(but=404):
-                found = await self._core.read_namespaced_config_map(
+                found: Any = await self._core.read_namespaced_config_map(
                     name, self._namespace, _request_timeout=TIMEOUT
                 )
         except ApiException as error:

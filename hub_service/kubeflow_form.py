@@ -34,7 +34,7 @@ def with_images(text: str, prefix: str, wanted: Sequence[str]) -> str:
 def _options(text: str) -> tuple[Any, Any]:
     """Return the nodes of the list's key and of the list."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise _no_list(str(error)) from error
     key = None
