@@ -91,7 +91,8 @@ class Reconciler:
             )
             changes = stamped(end(FAILED, error=error.to_dict()))
             after = self._jobs.update(job.id, **changes)
-        self._feed.changed(job.id)
+        if after != job:
+            self._feed.changed(job.id)
         if not after.unfinished:
             await self._follow_up(after)
             # Whoever waits for this one's place need not wait for the next turn.
