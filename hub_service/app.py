@@ -25,17 +25,21 @@ from hub_service.builds import Builds, BuildSettings
 from hub_service.commits import Commits
 from hub_service.database import open_database
 from hub_service.events import JobFeed
+from hub_service.finishing import Finishing
 from hub_service.handlers import default_handlers
 from hub_service.hub_client import HubClient
 from hub_service.images import Images
 from hub_service.kube import Cluster
 from hub_service.metrics import Metrics
-from hub_service.models import BUILD, COMMIT
+from hub_service.models import BUILD, COMMIT, START_TEST
 from hub_service.openapi import Contract
+from hub_service.picture_links import PictureLinks
+from hub_service.publication_tests import PublicationTests
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.registry import ImageStore
 from hub_service.services import Services
+from hub_service.start_tests import StartTests, StartTestSettings
 from hub_service.stores import Stores
 from hub_service.workloads import Workloads
 from oci.auth import Credentials
@@ -130,6 +134,19 @@ class HubService(Application):
         5, config=True, help="How many builds of one person may wait."
     )
 
+    start_test_template_file = Unicode(
+        "",
+        config=True,
+        help="""
+        The Job that tries a version, as the chart makes it.
+
+        Empty: nothing is tried, and versions are published as they are.
+        """,
+    )
+    start_tests_running = Integer(
+        2, config=True, help="How many start-tests run at once."
+    )
+
     @default("registry_username")
     def _default_registry_username(self) -> str:
         return os.environ.get("REGISTRY_USERNAME", "")
@@ -211,11 +228,15 @@ class HubService(Application):
         follower = BuildFollower(workloads, stores.logs, feed)
         agents = AgentClient(http, Path(self.agent_token_file))
         container = self.container_name
-        commits = Commits(stores, cluster, agents, hub, container=container)
-        builds = Builds(stores, workloads, follower, self._build_settings())
+        tests = StartTests(stores, workloads, follower, self._start_test_settings())
+        finishing = Finishing(stores, tests)
+        trials = PublicationTests(stores, tests)
+        commits = Commits(stores, cluster, agents, hub, finishing, container=container)
+        settings = self._build_settings()
+        builds = Builds(stores, workloads, follower, finishing, settings)
         reconciler = Reconciler(
             jobs=stores.jobs,
-            uses={COMMIT: commits, BUILD: builds},
+            uses={COMMIT: commits, BUILD: builds, START_TEST: trials},
             feed=feed,
             interval=self.reconcile_interval,
             ended=metrics.job_ended,
@@ -224,11 +245,12 @@ class HubService(Application):
         secret = hashlib.sha256(b"cookies:" + auth.api_token.encode()).digest()
         return Services(
             **vars(stores),
-            images=Images(stores),
-            publishing=Publishing(stores),
+            images=Images(stores, trials),
+            publishing=Publishing(stores, trials),
             commits=commits,
             builds=builds,
             follower=follower,
+            start_tests=tests,
             reconciler=reconciler,
             feed=feed,
             hub=hub,
@@ -236,6 +258,7 @@ class HubService(Application):
             contract=Contract(),
             hub_prefix=self.hub_prefix,
             prefix=auth.base_url,
+            picture_links=PictureLinks(auth.base_url, secret),
             cookie_secret=secret,
         )
 
@@ -249,6 +272,12 @@ class HubService(Application):
             running=self.builds_running,
             waiting=self.builds_waiting,
         )
+
+    def _start_test_settings(self) -> StartTestSettings:
+        template = None
+        if self.start_test_template_file:
+            template = json.loads(Path(self.start_test_template_file).read_text())
+        return StartTestSettings(template=template, running=self.start_tests_running)
 
     def _image_store(self, http: httpx.AsyncClient) -> ImageStore:
         known = self.registry_username or self.registry_password

@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hub_service.advancing import end, next_number, stamped, wait
 from hub_service.agent_client import AgentClient
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
+from hub_service.finishing import Finishing
 from hub_service.hub_client import HubClient
 from hub_service.kube import Cluster, SessionPod
 from hub_service.models import (
@@ -39,6 +40,10 @@ class CommitRequest:
     include_home: bool
     exclude: Sequence[str]
     stop_after: bool
+    start_test: bool = False
+    """Whether its desktop must be seen to come up."""
+    activate: bool = True
+    """False keeps it for its owner, who makes it active when they like."""
 
 
 class Commits:
@@ -55,12 +60,14 @@ class Commits:
         cluster: Cluster,
         agents: AgentClient,
         hub: HubClient,
+        finishing: Finishing,
         *,
         container: str,
     ) -> None:
         self._catalogue = stores.catalogue
         self._jobs = stores.jobs
         self._store = stores.store
+        self._finishing = finishing
         self._recording = stores.recording
         self._cluster = cluster
         self._agents = agents
@@ -118,6 +125,8 @@ class Commits:
                 "include_home": request.include_home,
                 "exclude": list(request.exclude),
                 "stop_after": request.stop_after,
+                "start_test": request.start_test,
+                "activate": request.activate,
             },
         )
 
@@ -133,6 +142,7 @@ class Commits:
 
     async def follow_up(self, job: Job) -> None:
         """Do what belongs to the end of a job: stop the desktop if asked, leave no litter."""
+        await self._finishing.follow_up(job)
         if job.state == SUCCEEDED:
             if job.request["stop_after"]:
                 await self._hub.stop(job.server)
@@ -140,6 +150,8 @@ class Commits:
             await self._recording.discard(job)
 
     async def _step(self, job: Job) -> dict[str, Any]:
+        if job.result:
+            return await self._finishing.carry_on(job)
         agent = await self._cluster.agent_on(job.request["node"])
         if job.cancel:
             await self._agents.cancel(agent, job.id)
@@ -189,14 +201,9 @@ class Commits:
         if status["state"] == "cancelled":
             return {**changes, **end(CANCELLED)}
         if status["state"] == "succeeded":
-            return {**changes, **await self._record(job, status["result"])}
+            job = replace(job, progress=changes["progress"] or {})
+            return {**changes, **await self._finishing.made(job, status["result"])}
         return {**changes, "state": RUNNING}
-
-    async def _record(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
-        """Make the version known once the registry really holds it."""
-        await self._recording.require_held(job, result["digest"])
-        self._recording.record(job, result)
-        return end(SUCCEEDED, result=result)
 
     async def _running_pod(self, server: Server) -> SessionPod:
         pod = await self._cluster.session_pod(server)

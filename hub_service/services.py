@@ -10,8 +10,10 @@ from hub_service.hub_client import HubClient
 from hub_service.images import Images
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
+from hub_service.picture_links import PictureLinks
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
+from hub_service.start_tests import StartTests
 from hub_service.stores import Stores
 
 
@@ -24,6 +26,7 @@ class Services(Stores):
     commits: Commits
     builds: Builds
     follower: BuildFollower
+    start_tests: StartTests
     reconciler: Reconciler
     feed: JobFeed
     hub: HubClient
@@ -33,5 +36,6 @@ class Services(Stores):
     """Where people see the hub: /hub/."""
     prefix: str
     """Where people see this service: /services/desktops/."""
+    picture_links: PictureLinks
     cookie_secret: bytes
     """Signs the cookies of the pages."""

@@ -9,6 +9,7 @@ from hub_service.catalogue import Catalogue
 from hub_service.contexts import Contexts
 from hub_service.job_store import JobStore
 from hub_service.log_store import LogStore
+from hub_service.picture_store import PictureStore
 from hub_service.publication_store import PublicationStore
 from hub_service.recording import Recording
 from hub_service.registry import ImageStore
@@ -21,6 +22,7 @@ class Stores:
     catalogue: Catalogue
     jobs: JobStore
     logs: LogStore
+    pictures: PictureStore
     audit: AuditLog
     requests: PublicationStore
     store: ImageStore
@@ -35,6 +37,7 @@ class Stores:
             catalogue=catalogue,
             jobs=JobStore(engine),
             logs=LogStore(engine),
+            pictures=PictureStore(engine),
             audit=AuditLog(engine),
             requests=PublicationStore(engine),
             store=store,

@@ -32,6 +32,7 @@ from tests.fakes.registry import FakeRegistry
 
 PREFIX = "/services/desktops/"
 TEMPLATE = Path(__file__).parent / "build.json"
+START_TEST = Path(__file__).parent / "start_test.json"
 BASE = "example.org/desktops/base:1"
 
 
@@ -47,6 +48,8 @@ class World:
     addresses: dict[str, str]
     services: Services | None = None
     url: str = ""
+    start_tests: bool = False
+    """Whether versions are tried."""
     database: str = ""
     """Its URL; default: an SQLite file."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
@@ -117,6 +120,7 @@ class World:
             reconcile_interval=0.02,
             build_template_file=str(TEMPLATE),
             build_bases={"remote-desktop": BASE},
+            start_test_template_file=str(START_TEST) if self.start_tests else "",
         )
         HubOAuth.clear_instance()
         auth = HubOAuth.instance(config=self._auth_config())
