@@ -149,7 +149,7 @@ class StartTests:
         return {"step": STEP, "steps": steps, "bytes_done": 0, "bytes_total": None}
 
     async def _keep_log(self, job: Job, pod: WorkloadPod) -> None:
-        """Put the desktop's last lines behind the test's own: they say why it did not come up."""
+        """Put the desktop's own log behind the test's: it says why it did not come up."""
         lines = ["--- the desktop's own log ---"]
         try:
             output = self._workloads.log(pod.name, DESKTOP, follow=False)

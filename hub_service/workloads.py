@@ -16,8 +16,8 @@ MADE, THERE, TAKEN = "made", "there", "taken"
 
 JOB_LABEL = "desktops.jupyter.org/job"
 """On everything that belongs to a job: the job's id, or a name of one of its parts."""
-TAIL = 200
-"""Lines that say why a program ended."""
+BEGINNING = 64 * 1024
+"""Bytes of a log that say why a program did not start: what comes later repeats itself."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,9 @@ class Workloads:
     ) -> AsyncIterator[str]:
         """Yield the lines of a container's log from its start until it ends.
 
-        Not to follow it means its last lines so far.
+        Not to follow it means its beginning, as far as it is.
         """
-        more = {"follow": True} if follow else {"tail_lines": TAIL}
+        more = {"follow": True} if follow else {"limit_bytes": BEGINNING}
         call = self._core.read_namespaced_pod_log_without_preload_content(
             pod, self._namespace, container=container, **more
         )

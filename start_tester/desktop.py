@@ -16,6 +16,8 @@ from start_tester.rfb import Rfb
 from start_tester.settings import Settings
 
 PAUSE = 0.3
+LONGEST_PAUSE = 3.0
+"""Each attempt at a display that is not there fills the desktop's log with thirty lines."""
 REST = 1.0
 """Seconds without a change after which a painted screen is the one that people see."""
 PATIENCE = 8.0
@@ -52,7 +54,7 @@ async def _until(
     failure: StartError,
 ) -> Answer:
     """Try until it works or the time is over; then raise what was wrong the last time."""
-    said = ""
+    said, pause = "", PAUSE
     while True:
         try:
             return await attempt()
@@ -67,7 +69,8 @@ async def _until(
             failure.details.setdefault("why", why)
             failure.details["seconds"] = log.seconds
             raise failure
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE) if failure.code != "page" else PAUSE
 
 
 async def _page(settings: Settings) -> None:
