@@ -227,13 +227,12 @@ class HubService(Application):
         workloads = Workloads(cluster.api_client, namespace=self.namespace)
         follower = BuildFollower(workloads, stores.logs, feed)
         agents = AgentClient(http, Path(self.agent_token_file))
-        container = self.container_name
         tests = StartTests(stores, workloads, follower, self._start_test_settings())
         finishing = Finishing(stores, tests)
         trials = PublicationTests(stores, tests)
+        container = self.container_name
         commits = Commits(stores, cluster, agents, hub, finishing, container=container)
-        settings = self._build_settings()
-        builds = Builds(stores, workloads, follower, finishing, settings)
+        builds = self._builds(stores, workloads, follower, finishing)
         reconciler = Reconciler(
             jobs=stores.jobs,
             uses={COMMIT: commits, BUILD: builds, START_TEST: trials},
@@ -241,8 +240,7 @@ class HubService(Application):
             interval=self.reconcile_interval,
             ended=metrics.job_ended,
         )
-        # Made of the service's own token: a restart logs nobody out in the middle of a save.
-        secret = hashlib.sha256(b"cookies:" + auth.api_token.encode()).digest()
+        secret = _cookie_secret(auth.api_token)
         return Services(
             **vars(stores),
             images=Images(stores, trials),
@@ -262,22 +260,26 @@ class HubService(Application):
             cookie_secret=secret,
         )
 
-    def _build_settings(self) -> BuildSettings:
-        template = None
-        if self.build_template_file:
-            template = json.loads(Path(self.build_template_file).read_text())
-        return BuildSettings(
-            template=template,
+    def _builds(
+        self,
+        stores: Stores,
+        workloads: Workloads,
+        follower: BuildFollower,
+        finishing: Finishing,
+    ) -> Builds:
+        settings = BuildSettings(
+            template=_template(self.build_template_file),
             bases=self.build_bases,
             running=self.builds_running,
             waiting=self.builds_waiting,
         )
+        return Builds(stores, workloads, follower, finishing, settings)
 
     def _start_test_settings(self) -> StartTestSettings:
-        template = None
-        if self.start_test_template_file:
-            template = json.loads(Path(self.start_test_template_file).read_text())
-        return StartTestSettings(template=template, running=self.start_tests_running)
+        return StartTestSettings(
+            template=_template(self.start_test_template_file),
+            running=self.start_tests_running,
+        )
 
     def _image_store(self, http: httpx.AsyncClient) -> ImageStore:
         known = self.registry_username or self.registry_password
@@ -306,3 +308,13 @@ class HubService(Application):
             cookie_secret=services.cookie_secret,
             log_function=lambda handler: None,
         )
+
+
+def _template(file: str) -> dict[str, Any] | None:
+    """Return what the chart has made, None where it made nothing."""
+    return dict(json.loads(Path(file).read_text())) if file else None
+
+
+def _cookie_secret(token: str) -> bytes:
+    """Return a secret made of the service's own token: a restart logs nobody out."""
+    return hashlib.sha256(b"cookies:" + token.encode()).digest()

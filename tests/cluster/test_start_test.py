@@ -79,8 +79,8 @@ def loaded(page: Page, selector: str) -> None:
     wait_for("the picture", lambda: picture.evaluate("(one) => one.naturalWidth > 99"))
 
 
-def test_what_is_staged_is_tried_by_its_owner_and_then_made_active(
-    builder: Builder, cluster: Demo, visit: Visit, shoot: Shoot
+def test_what_is_staged_is_tried_and_starts_for_nobody_else(
+    builder: Builder, cluster: Demo, visit: Visit
 ) -> None:
     page, name = builder.page, builder.name
     id = builder.build("Staged", WORKS, activate=False)
@@ -104,6 +104,12 @@ def test_what_is_staged_is_tried_by_its_owner_and_then_made_active(
     expect(stranger.locator(".spawn-error-msg")).to_be_visible()
     assert eve not in cluster.kubectl("get", "pods", "-o", "name")
 
+
+def test_its_owner_tries_it_and_makes_it_active(
+    builder: Builder, cluster: Demo, shoot: Shoot
+) -> None:
+    page, name = builder.page, builder.name
+    [id] = [one["id"] for one in found(builder, "jobs")["items"]]
     page.goto(f"{PREFIX}jobs/{id}")
     shoot(page, "staged-job")
     page.click("text=Try it")
@@ -161,27 +167,31 @@ def test_neither_a_restart_nor_a_cancellation_leaves_anything(
     wait_for("nothing is left", lambda: not left(cluster))
 
 
-def test_a_save_is_tried_and_published_after_it_was_looked_at(
-    builder: Builder, cluster: Demo, visit: Visit, shoot: Shoot
-) -> None:
-    page, name = builder.page, builder.name
-    body = {
-        "server": {"user": name, "name": "staged-v1"},
-        "image": "Saved and tried",
-        "start_test": True,
-    }
-    page.goto(PREFIX)
-    reply = post(page, "/commits", body)
+def save(builder: Builder, image: str, *, start_test: bool) -> dict[str, Any]:
+    """Save the desktop that the first test has started; return the job's end."""
+    server = {"user": builder.name, "name": "staged-v1"}
+    body = {"server": server, "image": image, "start_test": start_test}
+    builder.page.goto(PREFIX)
+    reply = post(builder.page, "/commits", body)
     assert reply.status == 202, reply.text()
     job = builder.ended(reply.json()["id"])
     assert job["state"] == "succeeded", (job["error"], builder.log(job["id"]))
-    print("save with start-test:", job["steps"])
+    return job
 
-    # One that was never tried: it is tried when somebody asks that everybody may start it.
-    reply = post(
-        page, "/commits", {**body, "image": "Never tried", "start_test": False}
-    )
-    assert builder.ended(reply.json()["id"])["state"] == "succeeded"
+
+def test_a_save_is_tried_when_asked(builder: Builder) -> None:
+    job = save(builder, "Saved and tried", start_test=True)
+    print("save with start-test:", job["steps"])
+    assert job["steps"][-1]["name"] == "test"
+    image = found(builder, f"images/{builder.name}/saved-and-tried")
+    assert image["active_version"]["start_test"]["passed"] is True
+
+
+def test_what_was_never_tried_is_tried_before_it_is_published(
+    builder: Builder, visit: Visit, shoot: Shoot
+) -> None:
+    page, name = builder.page, builder.name
+    save(builder, "Never tried", start_test=False)
     page.goto(f"{PREFIX}images/{name}/never-tried")
     page.fill("#note", "for all")
     page.click("button[value=ask]")

@@ -13,6 +13,7 @@ from tests.fakes.hub import ADMIN, READ, WRITE
 from tests.fakes.kubernetes_jobs import Build
 from tests.service.conftest import World, save_of
 from tests.service.test_builds import begun, job_of, result, wait_for
+from tests.service.test_pages import page_client
 
 WEBP = b"RIFF\x00\x00\x00\x00WEBP"
 PASSED = {
@@ -336,3 +337,43 @@ async def test_a_picture_goes_with_its_last_version(world: World) -> None:
     assert pictures.get(digest)
     await client.delete("/images/alice/with-r")
     assert pictures.get(digest) is None
+
+
+async def test_the_pages_show_how_far_it_is(world: World) -> None:
+    client = world.alice()
+    request, id = await asked(world, client)
+    tried = await trial_of(world, id)
+    mine = page_client(world, "token-of-alice", "fr")
+    admin_of(world)
+    admin = page_client(world, "token-of-root")
+    review = f"admin/requests/{request['id']}"
+    assert "en cours" in (await mine.get("")).text
+    assert "bureau démarre…" in (await mine.get("images/alice/gis-course")).text
+    assert 'id="job-log"' in (await mine.get(f"jobs/{id}")).text
+    assert "Trying whether" in (await admin.get(review)).text
+    token = admin.cookies.get("_xsrf") or ""
+    form = {"state": "approved", "reason": "", "_xsrf": token}
+    reply = await admin.post(review, data=form)
+    assert reply.status_code == 302
+    assert reply.headers["Location"].endswith(review)
+    assert "published by itself" in (await admin.get(review)).text
+    tried.tell("tester", PASSED)
+    await world.ended(client, id)
+    page = (await mine.get("images/alice/gis-course")).text
+    assert "a démarré en 8 s" in page and "versions/1/picture?until=" in page
+    assert "versions/1/picture?until=" in (await mine.get("")).text
+    assert "versions/1/picture?until=" in (await admin.get(review)).text
+
+
+async def test_a_staged_image_is_offered_to_try_and_not_to_start(world: World) -> None:
+    client = world.alice()
+    id = await built(world, client, activate=False)
+    (await trial_of(world, id)).tell("tester", BLANK)
+    await world.ended(client, id)
+    mine = page_client(world, "token-of-alice")
+    page = (await mine.get("images/alice/with-r")).text
+    assert "No version is active yet" in page and ">Start</a>" not in page
+    assert f'href="/services/desktops/jobs/{id}"' in page
+    assert "opt-profile=alice%2Fwith-r%401" in page
+    assert ">Start</a>" not in (await mine.get("")).text
+    assert "Start it anyway" in (await mine.get(f"jobs/{id}")).text
