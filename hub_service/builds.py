@@ -196,6 +196,8 @@ class Builds:
             )
         # Written down first: from now on nobody else takes this place in the queue.
         started = job.started or datetime.now(UTC)
+        # What a pod told that is gone is not what the next one tells.
+        await self._follower.forget(job.id)
         self._jobs.update(job.id, state=RUNNING, started=started)
         await self._workloads.ensure_claim(
             build_pod.claim(template["claim"], job.owner)

@@ -247,7 +247,8 @@ class Commits:
 
 def _refuse_second(active: Sequence[Job], server: Server) -> None:
     for job in active:
-        if job.kind == COMMIT and job.server == server:
+        # One that has its version leaves the desktop alone: what was made is being tried.
+        if job.kind == COMMIT and job.server == server and not job.result:
             raise Conflict(
                 "save_in_progress",
                 sentence("This desktop is being saved already."),

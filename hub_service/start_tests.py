@@ -14,7 +14,7 @@ from hub_service.models import Job
 from hub_service.start_test_pod import DESKTOP, TESTER, run_of
 from hub_service.start_test_result import Verdict, failed, verdict_of
 from hub_service.stores import Stores
-from hub_service.workloads import TAKEN, WorkloadPod, Workloads
+from hub_service.workloads import MADE, WorkloadPod, Workloads
 
 log = logging.getLogger(__name__)
 
@@ -120,16 +120,19 @@ class StartTests:
         if template is None or tries >= ATTEMPTS or not self._may_begin(job):
             # Whoever gets no turn in time gets a verdict from look().
             return {}
-        # Written down first: from now on nobody else takes this place.
-        now = datetime.now(UTC).isoformat()
-        progress = {**job.progress, "tries": tries + 1, "since": now}
-        self._jobs.update(job.id, progress=progress)
+        progress = dict(job.progress)
+        if not tries:
+            # Written down first: from now on nobody else takes this place.
+            progress |= {"tries": 1, "since": datetime.now(UTC).isoformat()}
+            self._jobs.update(job.id, progress=progress)
+        # What a pod told that is gone is not what the next one tells.
+        await self._follower.forget(run_of(job.id))
         body = start_test_pod.job(
             template, id=job.id, token=secrets.token_hex(16), image=reference
         )
-        if await self._workloads.create_job(body) == TAKEN:
-            progress["tries"] = tries
-        progress |= self._shown(job, "running", 0.0)
+        if await self._workloads.create_job(body) == MADE:
+            progress |= {"tries": tries + 1, "log_start": self._logs.length(job.id)}
+        progress |= self._shown(job, "running", _seconds(job))
         return {"progress": progress, "silent_since": None}
 
     def _may_begin(self, job: Job) -> bool:

@@ -224,7 +224,12 @@ class DesktopsPage(PageHandler):
         """List the person's servers, each with a save button."""
         servers = await self.services.hub.servers(self.person.name)
         jobs = self.services.jobs.unfinished()
-        saving = {job.server: job for job in jobs if job.kind == COMMIT}
+        saving = {
+            job.server: job
+            for job in jobs
+            # What was saved and is being tried leaves the desktop alone.
+            if job.kind == COMMIT and not job.result
+        }
         rows = [
             {
                 "server": one,

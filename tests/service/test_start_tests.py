@@ -377,3 +377,52 @@ async def test_a_staged_image_is_offered_to_try_and_not_to_start(world: World) -
     assert "opt-profile=alice%2Fwith-r%401" in page
     assert ">Start</a>" not in (await mine.get("")).text
     assert "Start it anyway" in (await mine.get(f"jobs/{id}")).text
+
+
+async def test_a_test_that_was_lost_is_begun_again(world: World) -> None:
+    client = world.alice()
+    id = await built(world, client)
+    lost = await trial_of(world, id)
+    lost.tell("tester", {"log": "first\n"})
+    logs = world.services and world.services.logs
+    await wait_for(lambda: logs and "first" in logs.text(id))
+    world.cluster.workloads.remove(lost.name)
+    again = await trial_of(world, id)
+    assert again is not lost
+    again.tell("tester", {"log": "second\n"}, PASSED)
+    assert (await world.ended(client, id))["state"] == "succeeded"
+    log = (await client.get(f"/jobs/{id}/log")).text
+    assert log == "#1 hello\nfirst\nsecond\n"
+
+
+async def test_one_that_is_lost_again_and_again_ends(world: World) -> None:
+    client = world.alice()
+    id = await built(world, client)
+    for _ in range(3):
+        world.cluster.workloads.remove((await trial_of(world, id)).name)
+    await asyncio.sleep(0.3)
+    assert not world.cluster.workloads.builds
+    assert world.services
+    jobs = world.services.jobs
+    job = jobs.get(id)
+    assert job
+    long_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    jobs.update(id, progress={**job.progress, "since": long_ago})
+    assert (await world.ended(client, id))["error"]["details"]["what"] == "room"
+
+
+async def test_so_many_are_tried_at_once(world: World) -> None:
+    client = world.alice()
+    assert world.services
+    jobs, ids = world.services.jobs, []
+    for title in ("A", "B", "C"):
+        body = save_of("alice", title, start_test=True)
+        id = (await client.post("/commits", json=body)).json()["id"]
+        # The desktop can be saved again while what was saved is being tried.
+        await wait_for(lambda: (job := jobs.get(id)) and job.result)
+        ids.append(id)
+    await wait_for(lambda: len(world.cluster.workloads.builds) == 2)
+    await asyncio.sleep(0.2)
+    assert len(world.cluster.workloads.builds) == 2
+    (await trial_of(world, ids[0])).tell("tester", PASSED)
+    await trial_of(world, ids[2])
