@@ -426,3 +426,25 @@ async def test_so_many_are_tried_at_once(world: World) -> None:
     assert len(world.cluster.workloads.builds) == 2
     (await trial_of(world, ids[0])).tell("tester", PASSED)
     await trial_of(world, ids[2])
+
+
+async def test_a_cancelled_test_publishes_nothing(world: World) -> None:
+    client = world.alice()
+    request, id = await asked(world, client)
+    await trial_of(world, id)
+    admin = admin_of(world)
+    path = f"/publication-requests/{request['id']}"
+    await admin.patch(path, json={"state": "approved"})
+    await client.delete(f"/jobs/{id}")
+    # Asked again while the first is going: that is a test of its own.
+    reply = await admin.patch(path, json={"state": "approved"})
+    again = reply.json()["start_test"]
+    assert reply.status_code == 202 and again != id
+    job = await world.ended(client, id)
+    assert job["message"] == "Cancelled. Nothing was published."
+    image = (await client.get("/images/alice/gis-course")).json()
+    assert (image["published_version"], image["versions"]) == (None, 1)
+    (await trial_of(world, again)).tell("tester", PASSED)
+    await world.ended(client, again)
+    image = (await client.get("/images/alice/gis-course")).json()
+    assert image["published_version"] == 1
