@@ -65,7 +65,7 @@ def catalogue_profiles(
     """Make a profile of each entry that the catalogue lets this user start."""
     return [
         {
-            "slug": f"{entry['owner']}/{entry['name']}",
+            "slug": _slug(entry),
             "display_name": entry["title"],
             "description": entry["description"],
             "kubespawner_override": {
@@ -83,10 +83,18 @@ def catalogue_profiles(
                 "version": entry["version"],
                 "size": entry["size"],
                 "created": entry["created"],
+                "picture": entry.get("picture", ""),
+                "staged": entry.get("staged", False),
             },
         }
         for entry in entries
     ]
+
+
+def _slug(entry: Mapping[str, Any]) -> str:
+    """Return what an entry is chosen by: its image, or one version of it that is being tried."""
+    image = f"{entry['owner']}/{entry['name']}"
+    return f"{image}@{entry['version']}" if entry.get("staged") else image
 
 
 def session_option(home: Home) -> dict[str, Any]:

@@ -28,19 +28,23 @@ from hub_service.config_maps import ConfigMaps
 from hub_service.database import open_database
 from hub_service.deployments import Deployments
 from hub_service.events import JobFeed
+from hub_service.finishing import Finishing
 from hub_service.handlers import default_handlers
 from hub_service.hub_client import HubClient
 from hub_service.images import Images
 from hub_service.kube import Cluster
 from hub_service.kubeflow import Kubeflow, KubeflowSettings
 from hub_service.metrics import Metrics
-from hub_service.models import BUILD, COMMIT
+from hub_service.models import BUILD, COMMIT, START_TEST, Job
 from hub_service.openapi import Contract
+from hub_service.picture_links import PictureLinks
 from hub_service.prepulling import Prepulling
+from hub_service.publication_tests import PublicationTests
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.registry import ImageStore
 from hub_service.services import Services
+from hub_service.start_tests import StartTests, StartTestSettings
 from hub_service.stores import Stores
 from hub_service.workloads import Workloads
 from oci.auth import Credentials
@@ -185,6 +189,19 @@ class HubService(Application):
     def _default_database_url(self) -> str:
         return os.environ.get("DATABASE_URL", "sqlite:///desktops.sqlite")
 
+    start_test_template_file = Unicode(
+        "",
+        config=True,
+        help="""
+        The Job that tries a version, as the chart makes it.
+
+        Empty: nothing is tried, and versions are published as they are.
+        """,
+    )
+    start_tests_running = Integer(
+        2, config=True, help="How many start-tests run at once."
+    )
+
     @default("registry_username")
     def _default_registry_username(self) -> str:
         return os.environ.get("REGISTRY_USERNAME", "")
@@ -272,30 +289,41 @@ class HubService(Application):
         workloads = Workloads(cluster.api_client, namespace=self.namespace)
         follower = BuildFollower(workloads, stores.logs, feed)
         agents = AgentClient(http, Path(self.agent_token_file))
+        tests = StartTests(stores, workloads, follower, self._start_test_settings())
+        finishing = Finishing(stores, tests)
+        trials = PublicationTests(stores, tests)
         container = self.container_name
-        commits = Commits(stores, cluster, agents, hub, container=container)
-        builds = Builds(stores, workloads, follower, self._build_settings())
+        commits = Commits(stores, cluster, agents, hub, finishing, container=container)
+        builds = self._builds(stores, workloads, follower, finishing)
+        kubeflow = self._kubeflow(stores, cluster)
+        prepulling = Prepulling(stores, cluster, agents, interval=self.prepull_interval)
+
+        def ended(job: Job) -> None:
+            metrics.job_ended(job)
+            if job.kind == START_TEST:
+                # It may have published what it tried.
+                kubeflow.wake()
+                prepulling.wake()
+
         reconciler = Reconciler(
             jobs=stores.jobs,
-            uses={COMMIT: commits, BUILD: builds},
+            uses={COMMIT: commits, BUILD: builds, START_TEST: trials},
             feed=feed,
             interval=self.reconcile_interval,
-            ended=metrics.job_ended,
+            ended=ended,
         )
-        # Made of the service's own token: a restart logs nobody out in the middle of a save.
-        secret = hashlib.sha256(b"cookies:" + auth.api_token.encode()).digest()
+        secret = _cookie_secret(auth.api_token)
         return Services(
             **vars(stores),
-            images=Images(stores),
-            publishing=Publishing(stores),
+            images=Images(stores, trials),
+            publishing=Publishing(stores, trials),
             commits=commits,
             builds=builds,
             cleanups=self._cleanups(stores, workloads, cluster),
-            kubeflow=self._kubeflow(stores, cluster),
-            prepulling=Prepulling(
-                stores, cluster, agents, interval=self.prepull_interval
-            ),
+            kubeflow=kubeflow,
+            prepulling=prepulling,
             follower=follower,
+            start_tests=tests,
             reconciler=reconciler,
             feed=feed,
             hub=hub,
@@ -303,6 +331,7 @@ class HubService(Application):
             contract=Contract(),
             hub_prefix=self.hub_prefix,
             prefix=auth.base_url,
+            picture_links=PictureLinks(auth.base_url, secret),
             cookie_secret=secret,
         )
 
@@ -310,7 +339,7 @@ class HubService(Application):
         self, stores: Stores, workloads: Workloads, cluster: Cluster
     ) -> Cleanups:
         settings = CleanupSettings(
-            job=_content(self.cleanup_template_file),
+            job=_template(self.cleanup_template_file),
             registry=self.registry_deployment,
             hour=self.cleanup_hour,
             pause=self.reconcile_interval,
@@ -328,12 +357,25 @@ class HubService(Application):
         )
         return Kubeflow(stores, config_maps, settings)
 
-    def _build_settings(self) -> BuildSettings:
-        return BuildSettings(
-            template=_content(self.build_template_file),
+    def _builds(
+        self,
+        stores: Stores,
+        workloads: Workloads,
+        follower: BuildFollower,
+        finishing: Finishing,
+    ) -> Builds:
+        settings = BuildSettings(
+            template=_template(self.build_template_file),
             bases=self.build_bases,
             running=self.builds_running,
             waiting=self.builds_waiting,
+        )
+        return Builds(stores, workloads, follower, finishing, settings)
+
+    def _start_test_settings(self) -> StartTestSettings:
+        return StartTestSettings(
+            template=_template(self.start_test_template_file),
+            running=self.start_tests_running,
         )
 
     def _image_store(self, http: httpx.AsyncClient) -> ImageStore:
@@ -365,6 +407,11 @@ class HubService(Application):
         )
 
 
-def _content(file: str) -> Any:
-    """Return what a JSON file of the chart holds; None when there is none."""
-    return json.loads(Path(file).read_text()) if file else None
+def _template(file: str) -> dict[str, Any] | None:
+    """Return what the chart has made, None where it made nothing."""
+    return dict(json.loads(Path(file).read_text())) if file else None
+
+
+def _cookie_secret(token: str) -> bytes:
+    """Return a secret made of the service's own token: a restart logs nobody out."""
+    return hashlib.sha256(b"cookies:" + token.encode()).digest()

@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hub_service import build_pod
 from hub_service.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
-from hub_service.build_follower import BuildFollower, Following
+from hub_service.build_follower import BuildFollower, Following, Source
 from hub_service.build_policy import canonical, source_policy
 from hub_service.build_rules import prepared, problems
 from hub_service.build_views import build_error, progress_of
@@ -20,6 +20,7 @@ from hub_service.errors import (
     Unavailable,
     sentence,
 )
+from hub_service.finishing import Finishing
 from hub_service.models import (
     BUILD,
     CANCELLED,
@@ -68,6 +69,10 @@ class BuildRequest:
     dockerfile: str
     context: str = ""
     """The id of the files that were sent along; empty = none."""
+    start_test: bool = True
+    """Whether its desktop must be seen to come up."""
+    activate: bool = True
+    """False keeps it for its owner, who makes it active when they like."""
 
 
 class Builds:
@@ -84,6 +89,7 @@ class Builds:
         stores: Stores,
         workloads: Workloads,
         follower: BuildFollower,
+        finishing: Finishing,
         settings: BuildSettings,
     ) -> None:
         self.settings = settings
@@ -95,6 +101,7 @@ class Builds:
         self._recording = stores.recording
         self._workloads = workloads
         self._follower = follower
+        self._finishing = finishing
 
     async def start(self, person: Person, request: BuildRequest) -> Job:
         """Record a build after asking whether it can be done; the reconciler carries it out."""
@@ -124,6 +131,8 @@ class Builds:
                 "context": request.context,
                 "context_repository": context.repository if context else "",
                 "context_digest": context.digest if context else "",
+                "start_test": request.start_test,
+                "activate": request.activate,
             },
         )
 
@@ -141,12 +150,15 @@ class Builds:
         """Remove what ran for the job, and what it left if it did not end well."""
         await self._follower.forget(job.id)
         await self._workloads.remove(job.id)
+        await self._finishing.follow_up(job)
         if job.state != SUCCEEDED and job.attempts:
             await self._recording.discard(job)
         if job.request["context"]:
             await self._contexts.remove(job.owner, job.request["context"])
 
     async def _step(self, job: Job) -> dict[str, Any]:
+        if job.result:
+            return await self._finishing.carry_on(job, self._more(job, job.result))
         if job.cancel:
             gone = await self._workloads.remove(job.id)
             return end(CANCELLED) if gone else {}
@@ -187,6 +199,8 @@ class Builds:
             )
         # Written down first: from now on nobody else takes this place in the queue.
         started = job.started or datetime.now(UTC)
+        # What a pod told that is gone is not what the next one tells.
+        await self._follower.forget(job.id)
         self._jobs.update(job.id, state=RUNNING, started=started)
         await self._workloads.ensure_claim(
             build_pod.claim(template["claim"], job.owner)
@@ -232,7 +246,7 @@ class Builds:
 
     async def _take(self, job: Job, pod: WorkloadPod) -> dict[str, Any]:
         """Take over what a build's pod tells."""
-        following = self._follower.follow(job.id, pod.name)
+        following = self._follower.follow(Source(job.id, job.id), pod.name)
         if pod.trouble:
             raise Unavailable(
                 "build_waits",
@@ -249,6 +263,7 @@ class Builds:
         if not (following.output.result or (pod.ended and following.finished)):
             return changes
         following.flush()
+        job = replace(job, progress=changes["progress"] or {})
         return {**changes, **await self._end(job, pod, following)}
 
     async def _end(
@@ -264,12 +279,17 @@ class Builds:
                 sentence("The image does not stand on one of the tested images."),
                 details={"base": result["base"]},
             )
-        await self._recording.require_held(job, result["digest"])
+        changes = await self._finishing.made(job, result, self._more(job, result))
+        # What is tried needs neither the build's pod nor its place in the node's memory.
+        await self._follower.forget(job.id)
+        await self._workloads.remove(job.id)
+        return changes
+
+    def _more(self, job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept with the version besides what the build tells."""
         same = [one for one in self._versions(job) if one.digest == result["digest"]]
         known = same[0].details if same else {}
-        more = {**known, "dockerfile": job.request["dockerfile"]}
-        self._recording.record(job, result, more=more)
-        return end(SUCCEEDED, result=result)
+        return {**known, "dockerfile": job.request["dockerfile"]}
 
     def _versions(self, job: Job) -> tuple[Version, ...]:
         """Return the image's versions so far."""

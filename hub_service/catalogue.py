@@ -1,6 +1,6 @@
 """The repository of images and their versions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from hub_service.models import PRIVATE, PUBLISHED, SHARED, Image, Person, Versio
 from hub_service.orm import ImageRow, ShareRow, VersionRow
 from hub_service.records import (
     add_audit,
+    drop_pictures,
     find_image,
     image_record,
     number_of,
@@ -167,17 +168,29 @@ class Catalogue:
             )
             return image_record(row)
 
+    def set_start_test(
+        self, owner: str, name: str, number: int, found: Mapping[str, Any]
+    ) -> None:
+        """Write down how the last start-test of a version ended."""
+        with Session(self._engine) as session, session.begin():
+            row = _require(session, owner, name)
+            for version in row.versions:
+                if version.number == number:
+                    version.start_test = dict(found)
+
     def remove_version(self, actor: str, owner: str, name: str, number: int) -> None:
         """Forget a version that is not the active one."""
         with Session(self._engine) as session, session.begin():
             row = _require(session, owner, name)
             row.versions = [one for one in row.versions if one.number != number]
+            drop_pictures(session)
             add_audit(session, actor, "version.delete", f"{owner}/{name}:{number}")
 
     def remove_image(self, actor: str, owner: str, name: str) -> None:
         """Forget an image and all its versions."""
         with Session(self._engine) as session, session.begin():
             session.delete(_require(session, owner, name))
+            drop_pictures(session)
             add_audit(session, actor, "image.delete", f"{owner}/{name}")
 
     def totals(self) -> tuple[int, int]:

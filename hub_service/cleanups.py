@@ -150,7 +150,7 @@ class Cleanups:
             settings.registry, "registry", variable, value
         )
         await self._settled()
-        await self._workloads.create_job(_job(settings.job or {}, cleanup), {})
+        await self._workloads.create_job(_job(settings.job or {}, cleanup))
         pod = await self._ended_pod(cleanup)
         text = [line async for line in self._workloads.log(pod.name, "clean")]
         word, *figures = text[-1].split() if text else [""]

@@ -3,13 +3,14 @@
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hub_service.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
 from hub_service.agent_client import AgentClient
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
+from hub_service.finishing import Finishing
 from hub_service.hub_client import HubClient
 from hub_service.kube import Cluster, SessionPod
 from hub_service.models import (
@@ -43,6 +44,10 @@ class CommitRequest:
     include_home: bool
     exclude: Sequence[str]
     stop_after: bool
+    start_test: bool = False
+    """Whether its desktop must be seen to come up."""
+    activate: bool = True
+    """False keeps it for its owner, who makes it active when they like."""
 
 
 class Commits:
@@ -59,6 +64,7 @@ class Commits:
         cluster: Cluster,
         agents: AgentClient,
         hub: HubClient,
+        finishing: Finishing,
         *,
         container: str,
     ) -> None:
@@ -66,6 +72,7 @@ class Commits:
         self._jobs = stores.jobs
         self._cleanups = stores.cleanup_store
         self._store = stores.store
+        self._finishing = finishing
         self._recording = stores.recording
         self._cluster = cluster
         self._agents = agents
@@ -127,6 +134,8 @@ class Commits:
                 "include_home": request.include_home,
                 "exclude": list(request.exclude),
                 "stop_after": request.stop_after,
+                "start_test": request.start_test,
+                "activate": request.activate,
             },
         )
 
@@ -142,6 +151,7 @@ class Commits:
 
     async def follow_up(self, job: Job) -> None:
         """Do what belongs to the end of a job: stop the desktop if asked, leave no litter."""
+        await self._finishing.follow_up(job)
         if job.state == SUCCEEDED:
             if job.request["stop_after"]:
                 await self._hub.stop(job.server)
@@ -158,6 +168,8 @@ class Commits:
             log.info("Job %s may go on at its agent: %s", job.id, error)
 
     async def _step(self, job: Job) -> dict[str, Any]:
+        if job.result:
+            return await self._finishing.carry_on(job)
         agent = await self._cluster.agent_on(job.request["node"])
         if job.cancel:
             await self._agents.cancel(agent, job.id)
@@ -209,14 +221,9 @@ class Commits:
         if status["state"] == "cancelled":
             return {**changes, **end(CANCELLED)}
         if status["state"] == "succeeded":
-            return {**changes, **await self._record(job, status["result"])}
+            job = replace(job, progress=changes["progress"] or {})
+            return {**changes, **await self._finishing.made(job, status["result"])}
         return {**changes, "state": RUNNING}
-
-    async def _record(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
-        """Make the version known once the registry really holds it."""
-        await self._recording.require_held(job, result["digest"])
-        self._recording.record(job, result)
-        return end(SUCCEEDED, result=result)
 
     async def _running_pod(self, server: Server) -> SessionPod:
         pod = await self._cluster.session_pod(server)
@@ -260,7 +267,8 @@ class Commits:
 
 def _refuse_second(active: Sequence[Job], server: Server) -> None:
     for job in active:
-        if job.kind == COMMIT and job.server == server:
+        # One that has its version leaves the desktop alone: what was made is being tried.
+        if job.kind == COMMIT and job.server == server and not job.result:
             raise Conflict(
                 "save_in_progress",
                 sentence("This desktop is being saved already."),

@@ -13,7 +13,7 @@ QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = (
 )
 UNFINISHED = (QUEUED, RUNNING)
 
-COMMIT, BUILD = "commit", "build"
+COMMIT, BUILD, START_TEST = "commit", "build", "start-test"
 
 PRIVATE, SHARED, PUBLISHED = "private", "shared", "published"
 VISIBILITIES = (PRIVATE, SHARED, PUBLISHED)
@@ -68,6 +68,13 @@ class Version:
     """`name` and `digest` of the first image that was not a save."""
     details: dict[str, Any] = field(default_factory=dict)
     """What the save found: packages, biggest paths, what was left out, seconds."""
+    start_test: dict[str, Any] | None = None
+    """`passed`, `at`, `seconds` and `job` of the last time it was tried; None = never yet."""
+
+    @property
+    def passed(self) -> bool:
+        """True when its desktop was seen to come up."""
+        return bool(self.start_test and self.start_test["passed"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire's form."""
@@ -83,7 +90,16 @@ class Version:
             "base": self.base,
             "origin": self.origin,
             "details": self.details,
+            "start_test": self.start_test,
         }
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a desktop looked like when it was tried."""
+
+    media_type: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -198,7 +214,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Job:
-    """A commit or a build while it is under way, and afterwards what became of it."""
+    """A commit, a build or a start-test under way, and afterwards what became of it."""
 
     id: str
     kind: str
@@ -209,11 +225,13 @@ class Job:
     title: str
     number: int
     request: dict[str, Any]
-    """What was asked; of a commit also the pod's uid, of a build the Dockerfile."""
+    """What was asked; of a commit also the pod's uid, of a build the Dockerfile, of a start-test
+    what is published when it passes."""
     progress: dict[str, Any]
     """The last word of whoever does it: step, steps, bytes_done, bytes_total, rate."""
     error: dict[str, Any] | None
     result: dict[str, Any] | None
+    """The version that was made; while the job runs on, that version is being tried."""
     attempts: int
     """How often the work was begun."""
     silent_since: datetime | None

@@ -106,6 +106,7 @@ class VersionRow(Base):
     base: Mapped[dict[str, Any]]
     origin: Mapped[dict[str, Any]]
     details: Mapped[dict[str, Any]]
+    start_test: Mapped[dict[str, Any] | None]
 
 
 class PublicationRow(Base):

@@ -29,6 +29,11 @@ def startable_version(person: Person, image: Image) -> Version | None:
     return image.active_version
 
 
+def may_try(person: Person, image: Image) -> bool:
+    """Say whether a person may start any version, active or not: its owner, and nobody else."""
+    return bool(person.name) and person.name == image.owner
+
+
 def as_seen_by(person: Person, image: Image) -> Image:
     """Return the image as a person may see it.
 

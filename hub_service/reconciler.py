@@ -11,6 +11,7 @@ from hub_service.errors import PublicError, sentence
 from hub_service.events import JobFeed
 from hub_service.job_store import JobStore
 from hub_service.models import FAILED, Job
+from hub_service.publication_tests import PublicationTests
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Reconciler:
         self,
         *,
         jobs: JobStore,
-        uses: Mapping[str, Commits | Builds],
+        uses: Mapping[str, Commits | Builds | PublicationTests],
         feed: JobFeed,
         interval: float,
         ended: Callable[[Job], None],

@@ -12,9 +12,11 @@ from hub_service.images import Images
 from hub_service.kubeflow import Kubeflow
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
+from hub_service.picture_links import PictureLinks
 from hub_service.prepulling import Prepulling
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
+from hub_service.start_tests import StartTests
 from hub_service.stores import Stores
 
 
@@ -30,6 +32,7 @@ class Services(Stores):
     kubeflow: Kubeflow
     prepulling: Prepulling
     follower: BuildFollower
+    start_tests: StartTests
     reconciler: Reconciler
     feed: JobFeed
     hub: HubClient
@@ -39,10 +42,12 @@ class Services(Stores):
     """Where people see the hub: /hub/."""
     prefix: str
     """Where people see this service: /services/desktops/."""
+    picture_links: PictureLinks
     cookie_secret: bytes
     """Signs the cookies of the pages."""
 
     def published_changed(self) -> None:
-        """Let those know who follow what everybody may start."""
+        """Let those know who follow what everybody may start, and who tries it first."""
+        self.reconciler.wake()
         self.kubeflow.wake()
         self.prepulling.wake()

@@ -10,6 +10,7 @@ from hub_service.cleanup_store import CleanupStore
 from hub_service.contexts import Contexts
 from hub_service.job_store import JobStore
 from hub_service.log_store import LogStore
+from hub_service.picture_store import PictureStore
 from hub_service.publication_store import PublicationStore
 from hub_service.recording import Recording
 from hub_service.registry import ImageStore
@@ -22,6 +23,7 @@ class Stores:
     catalogue: Catalogue
     jobs: JobStore
     logs: LogStore
+    pictures: PictureStore
     audit: AuditLog
     requests: PublicationStore
     cleanup_store: CleanupStore
@@ -37,6 +39,7 @@ class Stores:
             catalogue=catalogue,
             jobs=JobStore(engine),
             logs=LogStore(engine),
+            pictures=PictureStore(engine),
             audit=AuditLog(engine),
             requests=PublicationStore(engine),
             cleanup_store=CleanupStore(engine),

@@ -1,5 +1,6 @@
 """Jobs, images and errors as a person sees them: in their language, with links (pure)."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +13,16 @@ from hub_service.models import (
     FAILED,
     QUEUED,
     RUNNING,
+    START_TEST,
     SUCCEEDED,
     Cleanup,
     Image,
     Job,
     Server,
+    Version,
 )
 from hub_service.naming import image_path, start_link
+from hub_service.picture_links import PictureLinks
 
 AGENT_SENTENCES = {
     "registry_unavailable": sentence(
@@ -116,9 +120,10 @@ def problem_views(found: Sequence[Problem], _: Translate) -> list[dict[str, Any]
 class Views:
     """Makes the wire forms that hold links; links are paths on the hub's host."""
 
-    def __init__(self, prefix: str, hub_prefix: str) -> None:
+    def __init__(self, prefix: str, hub_prefix: str, pictures: PictureLinks) -> None:
         self.prefix = prefix
         self.hub_prefix = hub_prefix
+        self._pictures = pictures
 
     def image(self, image: Image, user: str) -> dict[str, Any]:
         """Return an image's wire form with its links for this user."""
@@ -128,11 +133,25 @@ class Views:
             "page": f"{self.prefix}{page}",
             "start": self.start(user, image.owner, image.name),
         }
+        active = image.active_version
+        if active and (picture := self.picture(image, active)):
+            links["picture"] = picture
         return {**image.to_dict(), "links": links}
+
+    def picture(self, image: Image, version: Version) -> str:
+        """Return the link to a version's picture; empty = it has none."""
+        if not version.passed:
+            return ""
+        return self._pictures.link(image.owner, image.name, version.number, time.time())
+
+    def attempt(self, owner: str, name: str, number: int) -> str:
+        """Return the link that starts one version for its owner, as a server of its own."""
+        server = Server(owner, f"{name}-v{number}")
+        return start_link(self.hub_prefix, server, f"{owner}/{name}@{number}")
 
     def start(self, user: str, owner: str, name: str) -> str:
         """Return the link that starts an image as a server named like it."""
-        return start_link(self.hub_prefix, Server(user, name), owner, name)
+        return start_link(self.hub_prefix, Server(user, name), f"{owner}/{name}")
 
     def job(self, job: Job, _: Translate) -> dict[str, Any]:
         """Return a job's wire form; design: the wire of section 5."""
@@ -164,6 +183,7 @@ class Views:
                 "page": f"{self.prefix}jobs/{job.id}",
                 "image": f"{self.prefix}{page}",
                 "start": self.start(job.owner, job.owner, job.image),
+                "try": self.attempt(job.owner, job.image, job.number),
             },
         }
 
@@ -203,7 +223,24 @@ def job_message(job: Job, _: Translate) -> str:
             "The image store is being cleaned up; this begins in a few minutes. "
             "Nothing is lost."
         )
+    if job.kind == START_TEST:
+        return test_message(job, _)
     return build_message(job, _) if job.kind == BUILD else commit_message(job, _)
+
+
+def test_message(job: Job, _: Translate) -> str:
+    """Return where a start-test stands that did not fail."""
+    if job.state == SUCCEEDED:
+        return _("The desktop of version {number} came up.", number=job.number)
+    if job.state == CANCELLED:
+        return _("Cancelled. Nothing was published.")
+    if job.cancel:
+        return _("Cancelling…")
+    if job.state == QUEUED or not (job.progress or {}).get("tries"):
+        return _("Waiting to begin.")
+    if job.silent_since:
+        return _("A part of the system does not answer just now; we keep trying.")
+    return _("Trying whether the desktop comes up…")
 
 
 def commit_message(job: Job, _: Translate) -> str:
@@ -229,6 +266,7 @@ def commit_message(job: Job, _: Translate) -> str:
         "freeze": _("Holding the desktop still for a moment…"),
         "push": _("Sending the image…"),
         "manifest": _("Checking…"),
+        "test": _("Trying whether the desktop comes up…"),
     }.get((job.progress or {}).get("step") or "", _("Beginning…"))
 
 

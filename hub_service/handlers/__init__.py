@@ -12,6 +12,7 @@ from hub_service.handlers import (
     images,
     jobs,
     pages,
+    pictures,
     profiles,
     publications,
 )
@@ -24,6 +25,7 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *builds.default_handlers,
     *jobs.default_handlers,
     *profiles.default_handlers,
+    *pictures.default_handlers,
     *publications.default_handlers,
     *build_pages.default_handlers,
     *admin_pages.default_handlers,

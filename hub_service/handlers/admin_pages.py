@@ -42,7 +42,7 @@ class RequestPage(PageHandler):
     async def post(self, id: str) -> None:
         """Approve or refuse it; show it again, with what was typed, when that is not possible."""
         try:
-            self.services.publishing.decide(
+            request = self.services.publishing.decide(
                 self.person,
                 int(id),
                 self.get_body_argument("state"),
@@ -53,13 +53,22 @@ class RequestPage(PageHandler):
             self._show(id, public_error_view(error, self._))
             return
         self.services.published_changed()
-        self.redirect(f"{self.services.prefix}admin")
+        # Approved, but still open: it is being tried first, which this page shows.
+        waits = request.state == OPEN
+        self.redirect(
+            f"{self.services.prefix}admin{f'/requests/{id}' if waits else ''}"
+        )
 
     def _show(self, id: str, error: dict[str, object] | None = None) -> None:
         request = self.services.publishing.seen(self.person, int(id))
+        version = request.image.version(request.number)
+        test = self.services.publishing.test_of(request)
         self.show(
             "admin_request.html",
             request=request.to_dict(),
+            picture=self.views.picture(request.image, version) if version else "",
+            test=self.views.job(test, self._) if test else None,
+            approved=bool(test and test.request.get("approval")),
             image=self.views.image(request.image, self.person.name),
             error=error,
             reason=self.get_body_argument("reason", ""),
@@ -101,9 +110,12 @@ class AdminImagesPage(PageHandler):
         if self.get_body_argument("act") == "publish":
             # The version that was shown, not one that came since.
             changes = {"published_version": self.form_number("number")}
-        self.services.images.change(self.person, owner, name, changes)
+        images = self.services.images
+        image = images.change(self.person, owner, name, changes)
         self.services.published_changed()
-        self.redirect(f"{self.services.prefix}admin/images")
+        test = images.test_of(image, changes.get("published_version"))
+        page = f"jobs/{test.id}" if test else "admin/images"
+        self.redirect(f"{self.services.prefix}{page}")
 
 
 class AdminJobsPage(PageHandler):

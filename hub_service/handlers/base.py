@@ -95,7 +95,8 @@ class BaseHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     @property
     def views(self) -> Views:
         """Makes the wire forms."""
-        return Views(self.services.prefix, self.services.hub_prefix)
+        services = self.services
+        return Views(services.prefix, services.hub_prefix, services.picture_links)
 
     def require_scope(self, scope: str) -> None:
         """Raise Forbidden unless the token or login holds the scope; admin holds all but one."""

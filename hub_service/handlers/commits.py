@@ -37,6 +37,8 @@ class CommitsHandler(ApiHandler):
             include_home=body.get("include_home", True),
             exclude=body.get("exclude", ()),
             stop_after=body.get("stop_after", False),
+            start_test=body.get("start_test", False),
+            activate=body.get("activate", True),
         )
         job = await self.services.commits.start(self.person, request)
         self.services.reconciler.wake()

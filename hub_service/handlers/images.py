@@ -51,7 +51,10 @@ class ImageHandler(ApiHandler):
         changes = self.body("ImageChanges")
         image = self.services.images.change(self.person, owner, name, changes)
         self.services.published_changed()
-        self.send(self.views.image(image, self.person.name))
+        wanted = changes.get("published_version", image.published)
+        waits = changes.get("visibility", image.visibility) != image.visibility
+        status = 202 if waits or wanted != image.published else 200
+        self.send(self.views.image(image, self.person.name), status=status)
 
     @needs_scope(WRITE)
     async def delete(self, owner: str, name: str) -> None:

@@ -16,10 +16,20 @@ from hub_service.handlers.base import (
     status_of,
 )
 from hub_service.hub_client import RunningServer
-from hub_service.models import COMMIT, PRIVATE, PUBLISHED, SHARED, Server
+from hub_service.models import (
+    BUILD,
+    COMMIT,
+    PRIVATE,
+    PUBLISHED,
+    SHARED,
+    START_TEST,
+    Image,
+    Server,
+    Version,
+)
 from hub_service.naming import image_path
 from hub_service.pages import render
-from hub_service.policy import as_seen_by, require_own_job
+from hub_service.policy import as_seen_by, may_try, require_own_job
 from hub_service.views import public_error_view
 
 OWN, OTHERS = 1000, 60
@@ -154,7 +164,8 @@ class ImagePage(PageHandler):
         self.show(
             "image.html",
             image=self.views.image(image, self.person.name),
-            versions=[version.to_dict() for version in image.versions],
+            versions=[self._version(image, one) for one in image.versions],
+            test=self._test(image),
             active=image.active,
             may_change=may_change,
             may_publish=self.person.admin,
@@ -163,6 +174,23 @@ class ImagePage(PageHandler):
             kubeflow=self.services.kubeflow.enabled,
             kubeflow_problem=problem and public_error_view(problem, self._),
         )
+
+    def _version(self, image: Image, version: Version) -> dict[str, Any]:
+        """Return a version with its picture, and the link to try it for its owner."""
+        mine = may_try(self.person, image)
+        link = self.views.attempt(image.owner, image.name, version.number)
+        picture = self.views.picture(image, version)
+        return {**version.to_dict(), "picture": picture, "try": link if mine else ""}
+
+    def _test(self, image: Image) -> dict[str, Any] | None:
+        """Return the start-test that is under way, to who may see the job."""
+        if image.owner != self.person.name and not self.person.admin:
+            return None
+        for job in self.services.jobs.unfinished():
+            found = (job.kind, job.owner, job.image)
+            if found == (START_TEST, image.owner, image.name):
+                return self.views.job(job, self._)
+        return None
 
     @needs_scope(WRITE)
     async def post(self, owner: str, name: str) -> None:
@@ -211,7 +239,12 @@ class DesktopsPage(PageHandler):
         """List the person's servers, each with a save button."""
         servers = await self.services.hub.servers(self.person.name)
         jobs = self.services.jobs.unfinished()
-        saving = {job.server: job for job in jobs if job.kind == COMMIT}
+        saving = {
+            job.server: job
+            for job in jobs
+            # What was saved and is being tried leaves the desktop alone.
+            if job.kind == COMMIT and not job.result
+        }
         rows = [
             {
                 "server": one,
@@ -245,6 +278,8 @@ class SavePage(PageHandler):
             include_home=bool(self.get_body_argument("include_home", "")),
             exclude=(),
             stop_after=bool(self.get_body_argument("stop_after", "")),
+            start_test=bool(self.get_body_argument("start_test", "")),
+            activate=not self.get_body_argument("stage", ""),
         )
         try:
             job = await self.services.commits.start(self.person, request)
@@ -264,7 +299,15 @@ class SavePage(PageHandler):
         preview = await self.services.commits.preview(
             self.person, server, include_home=True, exclude=()
         )
-        self.show("save.html", server=server, preview=preview, given=given, error=error)
+        tests = self.services.start_tests.enabled
+        self.show(
+            "save.html",
+            server=server,
+            preview=preview,
+            given=given,
+            error=error,
+            tests=tests,
+        )
 
 
 class JobPage(PageHandler):
@@ -274,7 +317,13 @@ class JobPage(PageHandler):
     async def get(self, id: str) -> None:
         """Show a job."""
         job = require_own_job(self.person, self.services.jobs.get(id))
-        self.show("job.html", job=self.views.job(job, self._))
+        self.show(
+            "job.html",
+            job=self.views.job(job, self._),
+            mine=job.owner == self.person.name,
+            staged=not job.request.get("activate", True),
+            log=job.kind in (BUILD, START_TEST) or job.request.get("start_test"),
+        )
 
     @needs_scope(WRITE)
     async def post(self, id: str) -> None:

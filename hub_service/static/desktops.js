@@ -81,6 +81,8 @@ function show(place, job) {
   byId("job-running").hidden = !running;
   byId("job-succeeded").hidden = job.state !== "succeeded";
   byId("job-failed").hidden = job.state !== "failed" && job.state !== "cancelled";
+  const anyway = byId("job-anyway");
+  if (anyway) anyway.hidden = job.error?.code !== "start_test_failed";
   byId("job-details").textContent = job.error ? JSON.stringify(job.error, null, 2) : "";
 }
 

@@ -217,3 +217,55 @@ def test_kubeflows_form_is_one_config_map_that_may_be_changed(render: Render) ->
     [rule] = [rule for role in roles for rule in role["rules"]]
     assert rule["resourceNames"] == ["jupyter-web-app-config"]
     assert rule["verbs"] == ["get", "patch"]
+
+
+def start_test(objects: Objects) -> dict[str, Any]:
+    """Return the pod of a start-test."""
+    files = objects["ConfigMap", "hub-service"]["data"]
+    job = json.loads(files["start-test.json"])
+    pod: dict[str, Any] = job["spec"]["template"]["spec"]
+    return pod
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING])
+def test_what_is_tried_has_no_privilege_and_nothing_of_anybody(
+    render: Render, values: dict[str, Any]
+) -> None:
+    pod = start_test(render(values))
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 1000
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["activeDeadlineSeconds"] == 600
+    assert {"name": "registry-pull"} in pod["imagePullSecrets"]
+    assert [one["name"] for one in pod["containers"]] == ["desktop", "tester"]
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]
+        # Every variable is written out: none comes from a Secret, or from the hub.
+        assert all("value" in one for one in container["env"])
+        names = {one["name"] for one in container["env"]}
+        assert "JUPYTERHUB_API_TOKEN" not in names
+    volumes = pod.get("volumes", [])
+    assert [one["name"] for one in volumes] == (["ca-bundle"] if values else [])
+
+
+def test_a_hub_without_start_tests_or_builds_makes_no_jobs(render: Render) -> None:
+    off = {"startTests": {"enabled": False}}
+    objects = render(off)
+    files = objects["ConfigMap", "hub-service"]["data"]
+    assert "start-test.json" not in files
+    assert ("NetworkPolicy", "start-tests") not in objects
+    settings = json.loads(files["config.json"])["HubService"]
+    assert settings["start_test_template_file"] == ""
+
+    def may(objects: Objects) -> set[str]:
+        rules = objects["Role", "hub-service"]["rules"]
+        return {one for rule in rules for one in rule["resources"]}
+
+    tests_only = render({"builds": {"enabled": False}})
+    assert may(tests_only) == {"pods", "jobs", "pods/log", "deployments"}
+    assert may(render({**off, "builds": {"enabled": False}})) == {"pods"}

@@ -1,4 +1,4 @@
-"""hub_service's Jobs and its change of a Deployment, on the fake API server and the real cluster."""
+"""Jobs and the change of a Deployment, on the fake API server and on the real cluster."""
 
 from __future__ import annotations
 

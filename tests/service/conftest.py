@@ -33,6 +33,7 @@ from tests.fakes.registry import FakeRegistry
 PREFIX = "/services/desktops/"
 TEMPLATE = Path(__file__).parent / "build.json"
 CLEANUP = Path(__file__).parent / "cleanup.json"
+START_TEST = Path(__file__).parent / "start_test.json"
 BASE = "example.org/desktops/base:1"
 
 
@@ -48,6 +49,8 @@ class World:
     addresses: dict[str, str]
     services: Services | None = None
     url: str = ""
+    start_tests: bool = False
+    """Whether versions are tried."""
     database: str = ""
     """Its URL; default: an SQLite file."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
@@ -127,6 +130,7 @@ class World:
             cleanup_template_file=str(CLEANUP),
             cleanup_hour=-1,
             kubeflow_namespace="kubeflow",
+            start_test_template_file=str(START_TEST) if self.start_tests else "",
         )
         HubOAuth.clear_instance()
         auth = HubOAuth.instance(config=self._auth_config())

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hub_service.models import Person, Server
+from hub_service.models import Person, Picture, Server
 from hub_service.openapi import Contract
 from tests.fakes.hub import ACCESS, ADMIN, READ, SAVE, WRITE
 from tests.service.conftest import World, save_of
@@ -30,6 +30,7 @@ deleteImage               401    404   403    200   403    403     200   403    
 listVersions              401    404   200/1  200/2 200/2  200/2   200/2 403     403
 getVersion                401    404   404    200   200    200     200   403     403
 deleteVersion             401    404   403    200   403    403     200   403     403
+getPicture                401    404   404    200   200    200     200   403     403
 askToPublish              401    404   403    201   403    403     201   403     403
 previewCommit             401    403   403    200   403    200     403   403     403
 startCommit               401    403   403    202   403    202     403   403     403
@@ -99,6 +100,8 @@ def add_things(world: World) -> None:
         "alice", "alice", "gis", visibility="shared", shared_users={"bob"}
     )
     services.publishing.ask(Person("alice"), "alice", "draft", 1, "please")
+    picture = Picture("image/webp", b"RIFF")
+    services.pictures.keep(version(1).digest, picture)
     services.jobs.add(
         kind="commit",
         id=JOB,

@@ -136,6 +136,25 @@ async def test_the_last_answer_is_kept_while_the_catalogue_is_down(
     assert (await spawner.catalogue.profiles("bob")).entries == []
 
 
+async def test_a_version_to_try_is_asked_for_and_remembered_by_nobody(
+    spawner: DesktopSpawner, catalogue: FakeCatalogue
+) -> None:
+    reference = "localhost:30500/desktops/alice/gis@sha256:" + "b" * 64
+    entry = {**ENTRY, "version": 4, "reference": reference, "staged": True}
+    catalogue.staged["alice/gis@4"] = entry
+    pod = await pod_of(spawner, profile="alice/gis@4", session="use")
+    assert pod["spec"]["containers"][0]["image"] == reference
+    with pytest.raises(ValueError, match="not shared with you"):
+        await pod_of(spawner, profile="alice/gis@5")
+    spawner.user_options = {}
+    slugs = [profile["slug"] for profile in await spawner.desktop_profiles()]
+    assert slugs == ["base", "alice/gis"]
+    spawner.user_options = {"profile": "alice/gis@4"}
+    catalogue.down = True
+    slugs = [profile["slug"] for profile in await spawner.desktop_profiles()]
+    assert slugs == ["base", "alice/gis"]
+
+
 async def test_a_link_chooses_what_the_form_would(spawner: DesktopSpawner) -> None:
     query = {"profile": ["alice/gis"], "session": ["use"], "other": ["x"]}
     assert spawner.options_from_query(query) == {
