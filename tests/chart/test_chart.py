@@ -268,4 +268,5 @@ def test_a_hub_without_start_tests_or_builds_makes_no_jobs(render: Render) -> No
 
     tests_only = render({"builds": {"enabled": False}})
     assert may(tests_only) == {"pods", "jobs", "pods/log", "deployments"}
-    assert may(render({**off, "builds": {"enabled": False}})) == {"pods"}
+    without = {**off, "builds": {"enabled": False}, "registry": {"enabled": False}}
+    assert may(render(without)) == {"pods"}
