@@ -28,6 +28,7 @@ from .limits import raise_file_limit, share_memory
 from .logs import log_one_line_each, log_request
 from .metrics import Metrics
 from .registries import OpenUploads, Registries, RegistrySettings, parse_docker_config
+from .room import Room, quantity
 from .saves import Saves
 from .spool import Spool
 
@@ -137,6 +138,13 @@ class SnapshotAgent(Application):
         "/var/spool/desktops-snapshot-agent",
         help="Where layers wait to be pushed; an emptyDir with a size limit is right.",
     ).tag(config=True)
+    spool_limit = Unicode(
+        "",
+        help=(
+            "The size limit of that emptyDir, such as 20Gi: a save that wants more ends, where the "
+            "kubelet would end the agent. Default: only the disk's own end counts."
+        ),
+    ).tag(config=True)
     freeze = Bool(
         True,
         help=(
@@ -183,6 +191,14 @@ class SnapshotAgent(Application):
         if not 1 <= level <= 19:
             raise TraitError("zstd_level must be from 1 to 19")
         return level
+
+    @validate("spool_limit")
+    def _valid_limit(self, proposal: Any) -> str:
+        try:
+            quantity(proposal["value"])
+        except ValueError as error:
+            raise TraitError(f"spool_limit: {error}") from error
+        return str(proposal["value"])
 
     @catch_config_error
     def initialize(self, argv: list[str] | None = None) -> None:
@@ -252,7 +268,8 @@ class SnapshotAgent(Application):
         # In the background of the start: the registry may be away, and saves do not need it.
         closing = asyncio.create_task(registries.close_left_uploads())
         stack.push_async_callback(cancelled, closing)
-        tools = Tools(containerd, freezer, registries, self._settings())
+        room = Room(spool, quantity(self.spool_limit))
+        tools = Tools(containerd, freezer, registries, room, self._settings())
         return await self._listen(stack, cluster, tools)
 
     async def _listen(
@@ -319,7 +336,6 @@ class SnapshotAgent(Application):
 
     def _settings(self) -> CommitSettings:
         return CommitSettings(
-            spool=Path(self.spool_dir),
             freeze=self.freeze,
             freeze_deadline=self.freeze_deadline,
             zstd_level=self.zstd_level,
