@@ -26,7 +26,7 @@ from oci.manifest import OCI_CONFIG, Descriptor
 from oci.names import repository, tag
 from oci.reference import Digest
 
-from .base import Base, BaseFinder
+from .base import Base, BaseFinder, check_depth
 from .canary import canaries
 from .changes import Change, Walker
 from .container import Desktop, check_still_there
@@ -141,6 +141,7 @@ class Commit:
         registries, containerd = self._tools.registries, self._tools.containerd
         await registries.own.ping(attempts=2)
         base = await BaseFinder(containerd, registries).find(self._desktop)
+        check_depth(base)
         self._canaries = canaries(self._desktop.env, base.env)
         self._survey = await self._in_thread(
             lambda: survey(self._desktop, self._rules, self._check)
