@@ -1,6 +1,8 @@
 """What the handlers need, made once in app.py."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from hub_service.build_follower import BuildFollower
 from hub_service.builds import Builds
@@ -51,3 +53,12 @@ class Services(Stores):
         self.reconciler.wake()
         self.kubeflow.wake()
         self.prepulling.wake()
+
+    def loops(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what runs beside the server, each until it is cancelled."""
+        return [
+            self.reconciler.run(),
+            self.cleanups.run(),
+            self.kubeflow.run(),
+            self.prepulling.run(),
+        ]

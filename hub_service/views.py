@@ -66,6 +66,11 @@ AGENT_SENTENCES = {
         "Not saved: the program that reads desktops refused. Your desktop is unharmed. "
         "Tell your administrator."
     ),
+    "too_many_layers": sentence(
+        "Not saved: this desktop stands on so many saves that one more could not be started. "
+        "Your desktop is unharmed. Start again from the first image, or build the image from a "
+        "list of packages."
+    ),
     "save_in_progress": sentence("This desktop is being saved already."),
     "too_many_saves": sentence(
         "Too many desktops are being saved on this machine just now. Try again in a minute."

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from snapshot_agent.room import quantity
 from tests.chart.conftest import CHART, Objects, Render
 
 EVERYTHING: dict[str, Any] = {
@@ -74,6 +75,16 @@ def test_the_agent_reads_the_layers_of_the_node_and_changes_none(
     assert (
         mounts["snapshotter"]["mountPath"] == volumes["snapshotter"]["hostPath"]["path"]
     )
+
+
+@pytest.mark.parametrize("size", ["20Gi", "1.5Gi"])
+def test_the_agent_knows_the_size_limit_of_its_spool(render: Render, size: str) -> None:
+    objects = render({"snapshotAgent": {"spoolSize": size}})
+    volumes = {one["name"]: one for one in pods(objects)["snapshot-agent"]["volumes"]}
+    assert volumes["spool"]["emptyDir"]["sizeLimit"] == size
+    config = objects["ConfigMap", "snapshot-agent"]["data"]["config.json"]
+    limit = json.loads(config)["SnapshotAgent"]["spool_limit"]
+    assert limit == size and quantity(limit) > 0
 
 
 def test_the_ca_bundle_reaches_programs_and_desktops(render: Render) -> None:

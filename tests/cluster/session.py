@@ -34,13 +34,19 @@ class Desktop:
         return job
 
     def in_step(self, id: str, step: str) -> None:
-        """Wait until a save is in a step; on a fast machine it may be past it when seen."""
+        """Wait until a save is in a step; one that is over by then was too small for its test."""
 
         def reached() -> bool:
             job = self.job(id)
-            return job["step"] == step or job["state"] not in ("queued", "running")
+            assert job["state"] in ("queued", "running"), (step, job)
+            return bool(job["step"] == step)
 
-        wait_for(f"the step {step}", reached, 60)
+        wait_for(f"the step {step}", reached, 60, every=0.05)
+
+    def begun(self, id: str) -> int:
+        """Return how often the agent that runs now has begun a save."""
+        log = self.cluster.kubectl("logs", "daemonset/snapshot-agent", "--tail=-1")
+        return log.count(f"save begins save={id} ")
 
     def end_of(self, id: str) -> dict[str, Any]:
         """Wait for a save's end."""

@@ -102,10 +102,15 @@ def test_the_space_of_a_deleted_image_is_freed_and_a_push_is_waited_for(
     gone = saved(desktop, "Gone")
     desktop.delete(gone)
     desktop.cluster.run(desktop.pod, MORE.format(bytes=300_000_000))
+    # Long to read, so that the registry can be held before anything is pushed.
+    desktop.cluster.run(desktop.pod, "truncate -s 6G ~/big/zeros")
     pushed = desktop.save("Pushed meanwhile").json()
-    desktop.in_step(pushed["id"], "push")
-    admin.ask()
-    asked = admin.latest()
+    desktop.in_step(pushed["id"], "read")
+    with desktop.cluster.registry_held():
+        desktop.in_step(pushed["id"], "push")
+        admin.ask()
+        asked = admin.latest()
+    desktop.cluster.run(desktop.pod, "rm ~/big/zeros")
     job = desktop.end_of(pushed["id"])
     assert job["state"] == "succeeded", job
     cleaned = admin.ended()

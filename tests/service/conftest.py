@@ -99,12 +99,7 @@ class World:
             stack.callback(engine.dispose)
             http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
             self.services, server = await self._start(stack, engine, http)
-            loops = [
-                asyncio.create_task(self.services.reconciler.run()),
-                asyncio.create_task(self.services.cleanups.run()),
-                asyncio.create_task(self.services.kubeflow.run()),
-                asyncio.create_task(self.services.prepulling.run()),
-            ]
+            loops = [asyncio.create_task(one) for one in self.services.loops()]
             try:
                 yield self.services
             finally:
