@@ -57,18 +57,24 @@ class CatalogueClient(SingletonConfigurable):
         super().__init__(**kwargs)
         self._last: dict[str, Answer] = {}
 
-    async def profiles(self, user: str) -> Answer:
-        """Return the images that this user may start."""
+    async def profiles(self, user: str, version: str = "") -> Answer:
+        """Return the images that this user may start.
+
+        `version` is one that they want to try, such as alice/gis@3: a catalogue that is down
+        says nothing of it.
+        """
         if not self.url:
             return Answer([], 0, fresh=True)
         try:
-            entries = await self._read(user)
+            entries = await self._read(user, version)
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             # ValueError and its like: an answer that is not ours, e.g. a proxy's error page.
             self.log.warning("The catalogue did not answer for %s: %r", user, error)
             last = self._last.get(user, Answer([], 0, fresh=False))
             return Answer(last.entries, last.asked, fresh=False)
-        self._last[user] = answer = Answer(entries, time.time(), fresh=True)
+        answer = Answer(entries, time.time(), fresh=True)
+        kept = [entry for entry in entries if not entry.get("staged")]
+        self._last[user] = Answer(kept, answer.asked, fresh=True)
         return answer
 
     async def report_start(self, owner: str, name: str, version: int) -> None:
@@ -90,8 +96,9 @@ class CatalogueClient(SingletonConfigurable):
         headers = {"Authorization": f"Bearer {self.token}"}
         return httpx.AsyncClient(timeout=self.timeout, headers=headers)
 
-    async def _read(self, user: str) -> list[dict[str, Any]]:
+    async def _read(self, user: str, version: str) -> list[dict[str, Any]]:
+        query = {"user": user, "version": version} if version else {"user": user}
         async with self._client() as client:
-            reply = await client.get(f"{self.url}/profiles", params={"user": user})
+            reply = await client.get(f"{self.url}/profiles", params=query)
         reply.raise_for_status()
         return list(reply.json()["items"])

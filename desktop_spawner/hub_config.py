@@ -12,14 +12,16 @@ from typing import Any
 
 from traitlets.config import Config
 
-READ, WRITE, ADMIN = (
+READ, SAVE, WRITE, ADMIN = (
     "custom:desktops:read",
+    "custom:desktops:save",
     "custom:desktops:write",
     "custom:desktops:admin",
 )
 SCOPES = {
     READ: "See the desktop images that are shared with me, and my saves.",
-    WRITE: "Save my desktops, and change or delete my images.",
+    SAVE: "Save my desktops.",
+    WRITE: "Save my desktops, build images, and change, share or delete mine.",
     ADMIN: "See and change everybody's desktop images, publish them, set quotas, clean up.",
     "custom:desktops:profiles": "Read what any user may start, and say what was started.",
     "custom:desktops:metrics": "Read the figures for Prometheus.",
@@ -46,6 +48,8 @@ def configure(
     hub.services = _services(environ)
     hub.load_roles = _roles()
     hub.template_paths = [str(TEMPLATES)]
+    # A saved desktop starts beside the one that runs.
+    hub.allow_named_servers = True
     config.CatalogueClient.token = environ["DESKTOPS_SPAWNER_TOKEN"]
     config.ConfigurableHTTPProxy.auth_token = environ["CONFIGPROXY_AUTH_TOKEN"]
     if cull_hours > 0:
@@ -78,17 +82,17 @@ def _services(environ: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def _roles() -> list[dict[str, Any]]:
     return [
-        {"name": "user", "scopes": ["self", ACCESS, READ, WRITE]},
+        {"name": "user", "scopes": ["self", ACCESS, READ, SAVE, WRITE]},
         {
-            # The token inside a desktop: it can save, and do nothing else that it could not
-            # do before.
+            # The token inside a desktop, where somebody else's image may run: it saves that
+            # desktop, and sees what its person may see.
             "name": "server",
             "scopes": [
                 "users:activity!user",
                 "access:servers!server",
                 ACCESS,
                 READ,
-                WRITE,
+                f"{SAVE}!server",
             ],
         },
         {

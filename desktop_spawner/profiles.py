@@ -26,6 +26,15 @@ class Home:
     mount_path: str
 
 
+def literal(text: str) -> str:
+    """Return what stands for a person's text in a pod's environment.
+
+    KubeSpawner formats the values of an environment, so `{userid:>2000000000}` would take the
+    hub's memory; Kubernetes puts the value of another variable in the place of `$(NAME)`.
+    """
+    return text.replace("{", "{{").replace("}", "}}").replace("$", "$$")
+
+
 def base_profiles(images: Iterable[Mapping[str, Any]]) -> list[Profile]:
     """Make a profile of each base image of the configuration.
 
@@ -41,7 +50,7 @@ def base_profiles(images: Iterable[Mapping[str, Any]]) -> list[Profile]:
                 "image": image["image"],
                 "environment": {
                     "DESKTOPS_IMAGE": "",
-                    "DESKTOPS_IMAGE_TITLE": image["title"],
+                    "DESKTOPS_IMAGE_TITLE": literal(image["title"]),
                 },
             },
             "desktop": {
@@ -64,14 +73,16 @@ def catalogue_profiles(
     """Make a profile of each entry that the catalogue lets this user start."""
     return [
         {
-            "slug": f"{entry['owner']}/{entry['name']}",
+            "slug": _slug(entry),
             "display_name": entry["title"],
             "description": entry["description"],
             "kubespawner_override": {
                 "image": entry["reference"],
                 "environment": {
-                    "DESKTOPS_IMAGE": f"{entry['owner']}/{entry['name']}@{entry['version']}",
-                    "DESKTOPS_IMAGE_TITLE": entry["title"],
+                    "DESKTOPS_IMAGE": literal(
+                        f"{entry['owner']}/{entry['name']}@{entry['version']}"
+                    ),
+                    "DESKTOPS_IMAGE_TITLE": literal(entry["title"]),
                 },
             },
             "desktop": {
@@ -84,6 +95,8 @@ def catalogue_profiles(
                 "icon": entry.get("icon", "desktop"),
                 "tags": entry.get("tags", []),
                 "limits": entry.get("limits", {}),
+                "picture": entry.get("picture", ""),
+                "staged": entry.get("staged", False),
             },
         }
         for entry in entries
@@ -141,6 +154,12 @@ def amount(value: str | float) -> float:
     text = str(value).strip()
     factor = UNITS.get(text[-1:].upper())
     return float(text[:-1]) * factor if factor else float(text)
+
+
+def _slug(entry: Mapping[str, Any]) -> str:
+    """Return what an entry is chosen by: its image, or one version of it that is being tried."""
+    image = f"{entry['owner']}/{entry['name']}"
+    return f"{image}@{entry['version']}" if entry.get("staged") else image
 
 
 def session_option(home: Home) -> dict[str, Any]:

@@ -160,7 +160,14 @@ class DesktopSpawner(KubeSpawner):  # type: ignore[misc]  # kubespawner has no a
 
     async def desktop_profiles(self) -> list[Profile]:
         """Return what this user may start now: the base images, then the catalogue's."""
-        return self._with_options(await self.catalogue.profiles(self.user.name))
+        return self._with_options(await self._ask_catalogue())
+
+    async def _ask_catalogue(self) -> Answer:
+        """Ask what may start; of a version that is being tried, too, when one was chosen."""
+        slug = (self.user_options or {}).get("profile", "")
+        return await self.catalogue.profiles(
+            self.user.name, slug if "@" in slug.rpartition("/")[2] else ""
+        )
 
     def _with_options(self, answer: Answer) -> list[Profile]:
         profiles = base_profiles(self.base_images)
@@ -188,7 +195,7 @@ class DesktopSpawner(KubeSpawner):  # type: ignore[misc]  # kubespawner has no a
         return found
 
     async def _render_options_form_dynamically(self, current_spawner: Any) -> str:
-        answer = await self.catalogue.profiles(self.user.name)
+        answer = await self._ask_catalogue()
         accept = (
             self.handler.request.headers.get("Accept-Language", "")
             if self.handler

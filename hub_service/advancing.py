@@ -1,15 +1,16 @@
 """What commits and builds have in common on their way to an end."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hub_service.catalogue import Catalogue
 from hub_service.errors import Unavailable
 from hub_service.models import CANCELLED, FAILED, SUCCEEDED, Job
 
 PATIENCE = timedelta(minutes=2)
 """How long a part may be silent before a job fails: an agent's restart takes seconds."""
+
+WAITS_FOR_CLEANUP: dict[str, Any] = {"progress": {"waits_for": "cleanup"}}
+"""The change of a job that may not begin while the image store takes no changes."""
 
 
 def end(
@@ -36,11 +37,3 @@ def stamped(changes: dict[str, Any]) -> dict[str, Any]:
     if changes.get("state") in (SUCCEEDED, FAILED, CANCELLED):
         return {**changes, "ended": datetime.now(UTC)}
     return changes
-
-
-def next_number(
-    catalogue: Catalogue, active: Sequence[Job], owner: str, name: str
-) -> int:
-    """Return the number of an image's next version, those under way counted."""
-    same = [job.number for job in active if (job.owner, job.image) == (owner, name)]
-    return max([catalogue.last_number(owner, name), *same]) + 1

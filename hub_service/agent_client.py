@@ -45,6 +45,13 @@ class AgentClient:
             if error.code != "commit_unknown":
                 raise
 
+    async def want(
+        self, agent: str, images: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Say which images should be on the node; return how far each one is."""
+        reply = await self._call("PUT", f"{agent}/v1/images", {"images": images})
+        return list(reply["images"])
+
     async def _call(
         self, method: str, url: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -53,16 +60,12 @@ class AgentClient:
             reply = await self._http.request(method, url, json=body, headers=headers)
             answer = reply.json() if reply.content else {}
         except (httpx.HTTPError, ValueError) as error:
-            raise Unavailable(
-                "agent_unavailable",
-                sentence(
-                    "The program that reads desktops does not answer on this desktop's machine. "
-                    "Your desktop is unharmed. Try again in a minute."
-                ),
-                details={"why": repr(error)},
-            ) from error
+            raise _unavailable(repr(error)) from error
         if reply.is_error:
             told = answer.get("error", {})
+            if told.get("code", "internal_error") == "internal_error":
+                # A hiccup of what it needs, the API server for one: its saves go on.
+                raise _unavailable(told.get("message", f"HTTP {reply.status_code}"))
             raise AgentError(
                 told.get("code", "internal_error"),
                 # Braces of a path are no places to fill: no values are given here.
@@ -70,3 +73,14 @@ class AgentClient:
                 details=told.get("details") or {},
             )
         return dict(answer)
+
+
+def _unavailable(why: str) -> Unavailable:
+    return Unavailable(
+        "agent_unavailable",
+        sentence(
+            "The program that reads desktops does not answer on this desktop's machine. "
+            "Your desktop is unharmed. Try again in a minute."
+        ),
+        details={"why": why},
+    )

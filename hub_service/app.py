@@ -1,10 +1,7 @@
-"""Reads the configuration, builds the objects, starts the server."""
+"""The program: reads its configuration, starts the loops and the server."""
 
 import asyncio
-import hashlib
-import json
 import logging
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,136 +13,25 @@ from sqlalchemy import Engine
 from tornado.httpserver import HTTPServer
 from tornado.web import Application as TornadoApplication
 from tornado.web import StaticFileHandler
-from traitlets import Dict, Float, Integer, Unicode, default
-from traitlets.config import Application
 
-from hub_service.agent_client import AgentClient
-from hub_service.build_follower import BuildFollower
-from hub_service.builds import Builds, BuildSettings
-from hub_service.commits import Commits
+from hub_service.assembly import Assembly
 from hub_service.database import open_database
-from hub_service.events import JobFeed
 from hub_service.handlers import default_handlers
-from hub_service.hub_client import HubClient
-from hub_service.images import Images
 from hub_service.kube import Cluster
-from hub_service.metrics import Metrics
-from hub_service.models import BUILD, COMMIT
-from hub_service.openapi import Contract
-from hub_service.publishing import Publishing
-from hub_service.reconciler import Reconciler
-from hub_service.registry import ImageStore
-from hub_service.retention import Retention
 from hub_service.services import Services
-from hub_service.stores import Stores
-from hub_service.workloads import Workloads
-from oci.auth import Credentials
-from oci.client import RegistryClient
+from hub_service.settings import ServiceSettings
 
 STATIC = Path(__file__).parent / "static"
 AGENT_TIMEOUT = httpx.Timeout(10.0, read=60.0)
 """A preview walks all that changed; 60 s are enough for a million entries."""
 
 
-class HubService(Application):
+class HubService(ServiceSettings):
     """The catalogue of desktop images and the jobs that make them."""
 
     name = "hub_service"
     raise_config_file_errors = True
     aliases = {"config": "HubService.config_file"}
-
-    config_file = Unicode(
-        "", config=True, help="The configuration file (.py or .json) to read."
-    )
-    address = Unicode("", config=True, help="The address to listen on; empty = all.")
-    port = Integer(8080, config=True, help="The port to listen on.")
-    database_url = Unicode(
-        "sqlite:///desktops.sqlite",
-        config=True,
-        help="""
-        The database, as SQLAlchemy writes it: an SQLite file by default,
-        `postgresql+psycopg://user:password@host/name` for PostgreSQL.
-        """,
-    )
-    namespace = Unicode(
-        "",
-        config=True,
-        help="The namespace of the desktops' pods. Default: this pod's own.",
-    )
-    container_name = Unicode(
-        "notebook",
-        config=True,
-        help="The container of a pod that is the desktop. Only set this for other spawners.",
-    )
-    agent_port = Integer(8090, config=True, help="The port of the snapshot agents.")
-    agent_token_file = Unicode(
-        "/var/run/secrets/desktops/agent-token",
-        config=True,
-        help="The file of the projected ServiceAccount token for the agents.",
-    )
-    registry_url = Unicode(
-        "http://registry:5000",
-        config=True,
-        help="The address of the registry as seen from the cluster's programs.",
-    )
-    registry_host = Unicode(
-        "localhost:30500",
-        config=True,
-        help="The registry's name in image references, as the nodes know it.",
-    )
-    registry_prefix = Unicode(
-        "desktops", config=True, help="The path below which saved images are kept."
-    )
-    registry_username = Unicode(
-        "", config=True, help="Who may read and delete manifests."
-    )
-    registry_password = Unicode(
-        config=True, help="Default: the variable REGISTRY_PASSWORD."
-    )
-    hub_prefix = Unicode(
-        "/hub/", config=True, help="The path of the hub as people see it."
-    )
-    reconcile_interval = Float(
-        0.5,
-        config=True,
-        help="Seconds between two looks at the unfinished jobs: how fresh progress is.",
-    )
-
-    build_template_file = Unicode(
-        "",
-        config=True,
-        help="The Job and the volume claim of a build, as the chart makes them; empty = no builds.",
-    )
-    build_bases = Dict(
-        key_trait=Unicode(),
-        value_trait=Unicode(),
-        config=True,
-        help="What a Dockerfile may have behind FROM, and the image that each name means.",
-    )
-    builds_running = Integer(
-        2,
-        config=True,
-        help="How many builds run at once; each person's run one by one.",
-    )
-    builds_waiting = Integer(
-        5, config=True, help="How many builds of one person may wait."
-    )
-
-    @default("registry_username")
-    def _default_registry_username(self) -> str:
-        return os.environ.get("REGISTRY_USERNAME", "")
-
-    @default("registry_password")
-    def _default_registry_password(self) -> str:
-        return os.environ.get("REGISTRY_PASSWORD", "")
-
-    @default("namespace")
-    def _default_namespace(self) -> str:
-        return os.environ.get("POD_NAMESPACE", "desktops")
-
-    @default("log_level")
-    def _default_log_level(self) -> int:
-        return logging.INFO
 
     def initialize(self, argv: list[str] | None = None) -> None:
         """Read command line and configuration file."""
@@ -159,7 +45,7 @@ class HubService(Application):
         )
         # A line for each call to the agents and the registry, twice a second, tells nobody
         # anything; what fails is logged where it fails.
-        for chatty in ("httpx", "httpcore", "tornado.access"):
+        for chatty in ("httpx", "httpcore", "tornado.access", "tornado.application"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
 
     def start(self) -> None:
@@ -178,93 +64,36 @@ class HubService(Application):
             server = HTTPServer(self.web(services), xheaders=True)
             server.listen(self.port, self.address)
             self.log.info("Listening on port %d", self.port)
-            loop = asyncio.create_task(services.reconciler.run(), name="reconciler")
+            loops = [asyncio.create_task(one) for one in services.loops()]
             try:
-                await self._told_to_end(loop)
+                await self._told_to_end(loops)
             finally:
                 server.stop()
-                loop.cancel()
-                await asyncio.gather(loop, return_exceptions=True)
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
                 await services.follower.close()
                 await cluster.close()
                 await JupyterHubHTTPClient.loop_instance().close()
                 engine.dispose()
 
-    async def _told_to_end(self, loop: asyncio.Task[None]) -> None:
-        """Wait for a signal; a reconciler that ended by itself ends the program too."""
+    async def _told_to_end(self, loops: list[asyncio.Task[None]]) -> None:
+        """Wait for a signal; a loop that ended by itself ends the program too."""
         told = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, told.set)
         waiting = asyncio.create_task(told.wait(), name="signals")
-        await asyncio.wait({loop, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*loops, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        if loop.done():
-            loop.result()
+        for loop in loops:
+            if loop.done():
+                loop.result()
 
     def build(
         self, engine: Engine, http: httpx.AsyncClient, cluster: Cluster, auth: HubOAuth
     ) -> Services:
         """Build the objects of the service around what talks to the outside."""
-        stores = Stores.open(engine, self._image_store(http))
-        hub = HubClient(http, auth.api_url, auth.api_token)
-        feed, metrics = JobFeed(), Metrics()
-        workloads = Workloads(cluster.api_client, namespace=self.namespace)
-        follower = BuildFollower(workloads, stores.logs, feed)
-        agents = AgentClient(http, Path(self.agent_token_file))
-        container = self.container_name
-        commits = Commits(stores, cluster, agents, hub, container=container)
-        builds = Builds(stores, workloads, follower, self._build_settings())
-        reconciler = Reconciler(
-            jobs=stores.jobs,
-            uses={COMMIT: commits, BUILD: builds},
-            feed=feed,
-            interval=self.reconcile_interval,
-            ended=metrics.job_ended,
-        )
-        images = Images(stores)
-        # Made of the service's own token: a restart logs nobody out in the middle of a save.
-        secret = hashlib.sha256(b"cookies:" + auth.api_token.encode()).digest()
-        return Services(
-            **vars(stores),
-            images=images,
-            publishing=Publishing(stores),
-            retention=Retention(stores, images, cluster),
-            commits=commits,
-            builds=builds,
-            follower=follower,
-            reconciler=reconciler,
-            feed=feed,
-            hub=hub,
-            metrics=metrics,
-            contract=Contract(),
-            hub_prefix=self.hub_prefix,
-            prefix=auth.base_url,
-            cookie_secret=secret,
-        )
-
-    def _build_settings(self) -> BuildSettings:
-        template = None
-        if self.build_template_file:
-            template = json.loads(Path(self.build_template_file).read_text())
-        return BuildSettings(
-            template=template,
-            bases=self.build_bases,
-            running=self.builds_running,
-            waiting=self.builds_waiting,
-        )
-
-    def _image_store(self, http: httpx.AsyncClient) -> ImageStore:
-        known = self.registry_username or self.registry_password
-        client = RegistryClient(
-            self.registry_url,
-            http,
-            credentials=(
-                Credentials(self.registry_username, self.registry_password)
-                if known
-                else None
-            ),
-        )
-        return ImageStore(client, host=self.registry_host, prefix=self.registry_prefix)
+        return Assembly(self, engine, http, cluster).services(auth)
 
     def web(self, services: Services) -> TornadoApplication:
         """Build the web application."""

@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hub_service import build_pod
-from hub_service.advancing import end, next_number, stamped, wait
-from hub_service.build_follower import BuildFollower, Following
+from hub_service.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
+from hub_service.build_follower import BuildFollower, Following, Source
 from hub_service.build_policy import canonical, source_policy
 from hub_service.build_rules import prepared, problems
 from hub_service.build_views import build_error, progress_of
@@ -20,6 +20,7 @@ from hub_service.errors import (
     Unavailable,
     sentence,
 )
+from hub_service.finishing import Finishing
 from hub_service.models import (
     BUILD,
     CANCELLED,
@@ -32,8 +33,9 @@ from hub_service.models import (
     Server,
     Version,
 )
-from hub_service.naming import checked_description, checked_title, name_of_title
+from hub_service.naming import checked_description
 from hub_service.stores import Stores
+from hub_service.targets import target
 from hub_service.workloads import TAKEN, THERE, WorkloadPod, Workloads
 from oci.names import tag
 
@@ -67,6 +69,10 @@ class BuildRequest:
     dockerfile: str
     context: str = ""
     """The id of the files that were sent along; empty = none."""
+    start_test: bool = True
+    """Whether its desktop must be seen to come up."""
+    activate: bool = True
+    """False keeps it for its owner, who makes it active when they like."""
 
 
 class Builds:
@@ -83,23 +89,25 @@ class Builds:
         stores: Stores,
         workloads: Workloads,
         follower: BuildFollower,
+        finishing: Finishing,
         settings: BuildSettings,
     ) -> None:
         self.settings = settings
         self._catalogue = stores.catalogue
         self._jobs = stores.jobs
+        self._cleanups = stores.cleanup_store
         self._store = stores.store
         self._contexts = stores.contexts
         self._recording = stores.recording
         self._quotas = stores.quotas
         self._workloads = workloads
         self._follower = follower
+        self._finishing = finishing
 
     async def start(self, person: Person, request: BuildRequest) -> Job:
         """Record a build after asking whether it can be done; the reconciler carries it out."""
         self._require_enabled()
-        title = checked_title(request.title)
-        name = name_of_title(title)
+        target(self._catalogue, self._jobs.unfinished(), person.name, request.title)
         description = checked_description(request.description)
         _refuse(problems(request.dockerfile, self.settings.offered))
         await self._store.ping()
@@ -110,21 +118,23 @@ class Builds:
         active = self._jobs.unfinished()
         self._refuse_many(active, person)
         self._quotas.require_room(person, BUILD)
-        known = self._catalogue.image(person.name, name)
+        image = target(self._catalogue, active, person.name, request.title)
         return self._jobs.add(
             kind=BUILD,
             id=uuid.uuid4().hex,
             owner=person.name,
             server=Server(person.name),
-            image=name,
-            title=known.title if known else title,
-            number=next_number(self._catalogue, active, person.name, name),
+            image=image.name,
+            title=image.title,
+            number=image.number,
             request={
                 "description": description,
                 "dockerfile": request.dockerfile,
                 "context": request.context,
                 "context_repository": context.repository if context else "",
                 "context_digest": context.digest if context else "",
+                "start_test": request.start_test,
+                "activate": request.activate,
             },
         )
 
@@ -142,16 +152,21 @@ class Builds:
         """Remove what ran for the job, and what it left if it did not end well."""
         await self._follower.forget(job.id)
         await self._workloads.remove(job.id)
+        await self._finishing.follow_up(job)
         if job.state != SUCCEEDED and job.attempts:
             await self._recording.discard(job)
         if job.request["context"]:
             await self._contexts.remove(job.owner, job.request["context"])
 
     async def _step(self, job: Job) -> dict[str, Any]:
+        if job.result:
+            return await self._finishing.carry_on(job, self._more(job, job.result))
         if job.cancel:
             gone = await self._workloads.remove(job.id)
             return end(CANCELLED) if gone else {}
         if job.state == QUEUED:
+            if self._cleanups.under_way():
+                return WAITS_FOR_CLEANUP
             place = self._place(job)
             return {"progress": {"place": place}} if place else await self._make(job)
         pod = await self._workloads.pod(job.id)
@@ -186,6 +201,8 @@ class Builds:
             )
         # Written down first: from now on nobody else takes this place in the queue.
         started = job.started or datetime.now(UTC)
+        # What a pod told that is gone is not what the next one tells.
+        await self._follower.forget(job.id)
         self._jobs.update(job.id, state=RUNNING, started=started)
         await self._workloads.ensure_claim(
             build_pod.claim(template["claim"], job.owner)
@@ -231,7 +248,7 @@ class Builds:
 
     async def _take(self, job: Job, pod: WorkloadPod) -> dict[str, Any]:
         """Take over what a build's pod tells."""
-        following = self._follower.follow(job.id, pod.name)
+        following = self._follower.follow(Source(job.id, job.id), pod.name)
         if pod.trouble:
             raise Unavailable(
                 "build_waits",
@@ -248,6 +265,7 @@ class Builds:
         if not (following.output.result or (pod.ended and following.finished)):
             return changes
         following.flush()
+        job = replace(job, progress=changes["progress"] or {})
         return {**changes, **await self._end(job, pod, following)}
 
     async def _end(
@@ -263,12 +281,17 @@ class Builds:
                 sentence("The image does not stand on one of the tested images."),
                 details={"base": result["base"]},
             )
-        await self._recording.require_held(job, result["digest"])
+        changes = await self._finishing.made(job, result, self._more(job, result))
+        # What is tried needs neither the build's pod nor its place in the node's memory.
+        await self._follower.forget(job.id)
+        await self._workloads.remove(job.id)
+        return changes
+
+    def _more(self, job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept with the version besides what the build tells."""
         same = [one for one in self._versions(job) if one.digest == result["digest"]]
         known = same[0].details if same else {}
-        more = {**known, "dockerfile": job.request["dockerfile"]}
-        self._recording.record(job, result, more=more)
-        return end(SUCCEEDED, result=result)
+        return {**known, "dockerfile": job.request["dockerfile"]}
 
     def _versions(self, job: Job) -> tuple[Version, ...]:
         """Return the image's versions so far."""

@@ -1,6 +1,6 @@
 """The repository of images and their versions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from hub_service.models import PRIVATE, PUBLISHED, SHARED, Image, Person, Versio
 from hub_service.orm import ImageRow, ShareRow, VersionRow
 from hub_service.records import (
     add_audit,
+    drop_pictures,
     find_image,
     image_record,
     lineage_of,
@@ -25,7 +26,7 @@ from hub_service.records import (
 
 _FIELDS = (
     *("title", "description", "visibility", "active", "published"),
-    *("icon", "limits"),
+    *("icon", "limits", "kubeflow"),
 )
 
 
@@ -37,11 +38,25 @@ class Page:
     next: str | None
 
 
+@dataclass(frozen=True)
+class Own:
+    """An image of a person, as the next save or build may name it."""
+
+    name: str
+    title: str
+    next_version: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire's form."""
+        return {**vars(self)}
+
+
 class Catalogue:
     """Keeps images, versions and who they are shared with.
 
     - every change is one transaction, written into the audit in the same transaction
-    - a version's number is never used twice, also after the version was deleted
+    - a version's number is never used twice, also after the version was deleted; an image that
+      was deleted whole begins anew
     - calls are short and local, so they run in the event loop as JupyterHub's own do
     """
 
@@ -60,6 +75,7 @@ class Catalogue:
         *,
         query: str = "",
         owner: str = "",
+        not_of: str = "",
         visibility: str = "",
         cursor: str = "",
         limit: int = 50,
@@ -72,6 +88,7 @@ class Catalogue:
         """
         conditions = [_seen_by(person, startable), _matches(query)]
         conditions += [ImageRow.owner == owner] if owner else []
+        conditions += [ImageRow.owner != not_of] if not_of else []
         conditions += [ImageRow.visibility == visibility] if visibility else []
         conditions += [ImageRow.active.is_not(None)] if startable else []
         before = number_of(cursor)
@@ -121,6 +138,21 @@ class Catalogue:
             session.flush()
             return image_record(row)
 
+    def targets(self, owner: str) -> list[Own]:
+        """Return all images of an owner, newest first, as a save or a build may name them."""
+        columns = (ImageRow.name, ImageRow.title, ImageRow.last_number)
+        statement = select(*columns).where(ImageRow.owner == owner)
+        with Session(self._engine) as session:
+            rows = session.execute(statement.order_by(ImageRow.id.desc()))
+            return [Own(name, title, last + 1) for name, title, last in rows]
+
+    def published(self) -> list[Image]:
+        """Return what everybody may start."""
+        statement = select(ImageRow).where(ImageRow.visibility == PUBLISHED)
+        with Session(self._engine) as session:
+            rows = session.scalars(whole(statement.order_by(ImageRow.title)))
+            return [image_record(row) for row in rows]
+
     def last_number(self, owner: str, name: str) -> int:
         """Return the highest number that a version of this image ever had; 0 = none."""
         with Session(self._engine) as session:
@@ -145,17 +177,29 @@ class Catalogue:
             )
             return image_record(row)
 
+    def set_start_test(
+        self, owner: str, name: str, number: int, found: Mapping[str, Any]
+    ) -> None:
+        """Write down how the last start-test of a version ended."""
+        with Session(self._engine) as session, session.begin():
+            row = _require(session, owner, name)
+            for version in row.versions:
+                if version.number == number:
+                    version.start_test = dict(found)
+
     def remove_version(self, actor: str, owner: str, name: str, number: int) -> None:
         """Forget a version that is not the active one."""
         with Session(self._engine) as session, session.begin():
             row = _require(session, owner, name)
             row.versions = [one for one in row.versions if one.number != number]
+            drop_pictures(session)
             add_audit(session, actor, "version.delete", f"{owner}/{name}:{number}")
 
     def remove_image(self, actor: str, owner: str, name: str) -> None:
         """Forget an image and all its versions."""
         with Session(self._engine) as session, session.begin():
             session.delete(_require(session, owner, name))
+            drop_pictures(session)
             add_audit(session, actor, "image.delete", f"{owner}/{name}")
 
     def lineage(self, owner: str, name: str, number: int) -> Lineage | None:
@@ -259,6 +303,7 @@ def _add_image(session: Session, owner: str, name: str, title: str) -> ImageRow:
         visibility=PRIVATE,
         active=None,
         published=None,
+        kubeflow=False,
         last_number=0,
         created=datetime.now(UTC),
         icon="desktop",

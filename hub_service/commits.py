@@ -1,14 +1,16 @@
 """Saving a running desktop as a version: asked for, carried out step by step, ended."""
 
+import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hub_service.advancing import end, next_number, stamped, wait
+from hub_service.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
 from hub_service.agent_client import AgentClient
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
+from hub_service.finishing import Finishing
 from hub_service.hub_client import HubClient
 from hub_service.kube import Cluster, SessionPod
 from hub_service.models import (
@@ -21,9 +23,12 @@ from hub_service.models import (
     Person,
     Server,
 )
-from hub_service.naming import checked_description, checked_title, name_of_title
+from hub_service.naming import checked_description
 from hub_service.policy import require_own_server
 from hub_service.stores import Stores
+from hub_service.targets import target
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often an agent that lost a save (it was restarted) is given it again."""
@@ -39,6 +44,10 @@ class CommitRequest:
     include_home: bool
     exclude: Sequence[str]
     stop_after: bool
+    start_test: bool = False
+    """Whether its desktop must be seen to come up."""
+    activate: bool = True
+    """False keeps it for its owner, who makes it active when they like."""
 
 
 class Commits:
@@ -55,12 +64,15 @@ class Commits:
         cluster: Cluster,
         agents: AgentClient,
         hub: HubClient,
+        finishing: Finishing,
         *,
         container: str,
     ) -> None:
         self._catalogue = stores.catalogue
         self._jobs = stores.jobs
+        self._cleanups = stores.cleanup_store
         self._store = stores.store
+        self._finishing = finishing
         self._recording = stores.recording
         self._quotas = stores.quotas
         self._cluster = cluster
@@ -89,15 +101,17 @@ class Commits:
         }
         preview = await self._agents.preview(agent, body)
         allowance = self._quotas.allowance(person)
-        quota = allowance.to_dict() if allowance.rules else None
-        return {**preview, "image": self._suggestion(person, pod), "quota": quota}
+        return {
+            **preview,
+            "image": self._suggestion(person, pod),
+            "images": [one.to_dict() for one in self._catalogue.targets(person.name)],
+            "quota": allowance.to_dict() if allowance.rules else None,
+        }
 
     async def start(self, person: Person, request: CommitRequest) -> Job:
         """Record a save after asking whether it can be done; the reconciler carries it out."""
         require_own_server(person, request.server)
-        title = checked_title(request.title)
-        name = name_of_title(title)
-        known = self._catalogue.image(person.name, name)
+        target(self._catalogue, self._jobs.unfinished(), person.name, request.title)
         description = checked_description(request.description)
         pod = await self._running_pod(request.server)
         await self._cluster.agent_on(pod.node)
@@ -108,14 +122,15 @@ class Commits:
         active = self._jobs.unfinished()
         _refuse_second(active, request.server)
         self._quotas.require_room(person, COMMIT, needed)
+        image = target(self._catalogue, active, person.name, request.title)
         return self._jobs.add(
             kind=COMMIT,
             id=uuid.uuid4().hex,
             owner=person.name,
             server=request.server,
-            image=name,
-            title=known.title if known else title,
-            number=next_number(self._catalogue, active, person.name, name),
+            image=image.name,
+            title=image.title,
+            number=image.number,
             request={
                 "pod_uid": pod.uid,
                 "node": pod.node,
@@ -124,6 +139,8 @@ class Commits:
                 "exclude": list(request.exclude),
                 "stop_after": request.stop_after,
                 "bytes": needed,
+                "start_test": request.start_test,
+                "activate": request.activate,
             },
         )
 
@@ -139,13 +156,25 @@ class Commits:
 
     async def follow_up(self, job: Job) -> None:
         """Do what belongs to the end of a job: stop the desktop if asked, leave no litter."""
+        await self._finishing.follow_up(job)
         if job.state == SUCCEEDED:
             if job.request["stop_after"]:
                 await self._hub.stop(job.server)
         elif job.attempts:
+            await self._end_there(job)
             await self._recording.discard(job)
 
+    async def _end_there(self, job: Job) -> None:
+        """Let the agent end what has ended here: it would push what nobody waits for."""
+        try:
+            agent = await self._cluster.agent_on(job.request["node"])
+            await self._agents.cancel(agent, job.id)
+        except PublicError as error:
+            log.info("Job %s may go on at its agent: %s", job.id, error)
+
     async def _step(self, job: Job) -> dict[str, Any]:
+        if job.result:
+            return await self._finishing.carry_on(job)
         agent = await self._cluster.agent_on(job.request["node"])
         if job.cancel:
             await self._agents.cancel(agent, job.id)
@@ -156,6 +185,8 @@ class Commits:
 
     async def _hand_over(self, job: Job, agent: str) -> dict[str, Any]:
         """Give the job to the agent: the first time, or again after it was restarted."""
+        if self._cleanups.under_way():
+            return WAITS_FOR_CLEANUP
         if job.attempts >= ATTEMPTS:
             raise Conflict(
                 "agent_lost",
@@ -195,14 +226,9 @@ class Commits:
         if status["state"] == "cancelled":
             return {**changes, **end(CANCELLED)}
         if status["state"] == "succeeded":
-            return {**changes, **await self._record(job, status["result"])}
+            job = replace(job, progress=changes["progress"] or {})
+            return {**changes, **await self._finishing.made(job, status["result"])}
         return {**changes, "state": RUNNING}
-
-    async def _record(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
-        """Make the version known once the registry really holds it."""
-        await self._recording.require_held(job, result["digest"])
-        self._recording.record(job, result)
-        return end(SUCCEEDED, result=result)
 
     async def _running_pod(self, server: Server) -> SessionPod:
         pod = await self._cluster.session_pod(server)
@@ -274,7 +300,8 @@ class Commits:
 
 def _refuse_second(active: Sequence[Job], server: Server) -> None:
     for job in active:
-        if job.kind == COMMIT and job.server == server:
+        # One that has its version leaves the desktop alone: what was made is being tried.
+        if job.kind == COMMIT and job.server == server and not job.result:
             raise Conflict(
                 "save_in_progress",
                 sentence("This desktop is being saved already."),

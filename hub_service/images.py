@@ -6,7 +6,15 @@ from typing import Any
 
 from hub_service.comparison import Comparison, compared
 from hub_service.errors import BadRequest, Conflict, NotFound, sentence
-from hub_service.models import PUBLISHED, Image, Person, Version
+from hub_service.models import (
+    PUBLISHED,
+    START_TEST,
+    Image,
+    Job,
+    Person,
+    Picture,
+    Version,
+)
 from hub_service.naming import (
     checked_description,
     checked_icon,
@@ -20,14 +28,17 @@ from hub_service.policy import (
     require_publisher,
     require_seen,
 )
+from hub_service.publication_tests import PublicationTests
 from hub_service.stores import Stores
 
 
 class Images:
     """The use-cases of an image that is there already."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, tests: PublicationTests) -> None:
+        self._tests = tests
         self._catalogue = stores.catalogue
+        self._pictures = stores.pictures
         self._jobs = stores.jobs
         self._store = stores.store
 
@@ -57,7 +68,10 @@ class Images:
     def change(
         self, person: Person, owner: str, name: str, changes: dict[str, Any]
     ) -> Image:
-        """Change how it looks, who sees it, which version is active, what it may use."""
+        """Change how it looks, who sees it, which version is active, what it may use.
+
+        What is to be published, but was never tried, is published once it has passed.
+        """
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
         wanted = {**changes, **_looks(changes)}
@@ -66,13 +80,41 @@ class Images:
             given = wanted["limits"].items()
             wanted["limits"] = {key: value for key, value in given if value}
         wanted.update(_publication(person, image, wanted))
+        if "kubeflow" in wanted:
+            require_publisher(person)
         if "active_version" in wanted:
             wanted["active"] = wanted.pop("active_version")
             if image.version(wanted["active"]) is None:
                 raise _no_version(wanted["active"])
         shared = wanted.pop("shared_with", {})
         wanted.update({f"shared_{kind}": set(names) for kind, names in shared.items()})
+        self._try_first(person, image, wanted)
+        if not wanted:
+            return image
         return self._catalogue.change(person.name, owner, name, **wanted)
+
+    def picture(self, person: Person, owner: str, name: str, number: int) -> Picture:
+        """Return what a version looked like when it was tried, to who may see the version."""
+        return self.shown(self.version(person, owner, name, number))
+
+    def shown(self, version: Version) -> Picture:
+        """Return a version's picture, or raise NotFound."""
+        picture = self._pictures.get(version.digest)
+        if picture is None:
+            raise NotFound(
+                "picture_not_found",
+                sentence("Version {number} has no picture: it was not tried yet."),
+                number=version.number,
+            )
+        return picture
+
+    def signed_picture(self, owner: str, name: str, number: int) -> Picture:
+        """Return the same to who has a signed link."""
+        image = self._catalogue.image(owner, name)
+        version = image.version(number) if image else None
+        if version is None:
+            raise _no_version(number)
+        return self.shown(version)
 
     async def delete(self, person: Person, owner: str, name: str) -> int:
         """Delete an image with all versions; return the bytes that only it used.
@@ -126,9 +168,30 @@ class Images:
         self._catalogue.remove_version(person.name, owner, name, number)
         return image.bytes - replace(image, versions=tuple(others)).bytes
 
+    def test_of(self, image: Image, number: object) -> Job | None:
+        """Return the start-test that a publication waits for."""
+        if not isinstance(number, int) or image.published == number:
+            return None
+        return self._tests.of(image.owner, image.name, number)
+
+    def _try_first(self, person: Person, image: Image, wanted: dict[str, Any]) -> None:
+        """Take the publication out of the changes while its version must be tried."""
+        version = image.version(wanted.get("published") or 0)
+        if version and self._tests.needed(version):
+            self._tests.ask(image, version.number, {"by": person.name})
+            del wanted["published"], wanted["visibility"]
+
     def _refuse_during_save(self, image: Image) -> None:
         for job in self._jobs.unfinished():
             if (job.owner, job.image) == (image.owner, image.name):
+                if job.kind == START_TEST:
+                    raise Conflict(
+                        "image_being_tried",
+                        sentence(
+                            "This image is being tried just now. Wait for it, then delete."
+                        ),
+                        details={"job": job.id},
+                    )
                 raise Conflict(
                     "image_being_saved",
                     sentence(

@@ -15,6 +15,9 @@ from hub_service.models import Server
 TIMEOUT = 15
 """Seconds for a whole call."""
 
+AGENTS = "app.kubernetes.io/name=desktops,app.kubernetes.io/component=snapshot-agent"
+"""The labels of the agents' pods."""
+
 AGENT_MEMORY = 5.0
 """Seconds for which an agent's address is believed: fifty saves ask for it twice a second."""
 
@@ -80,14 +83,10 @@ class Cluster:
         known, at = self._agents.get(node, ("", 0.0))
         if time.monotonic() - at < AGENT_MEMORY:
             return known
-        labels = (
-            "app.kubernetes.io/name=desktops,app.kubernetes.io/component=snapshot-agent"
-        )
-        for pod in await self._pods(labels, f"spec.nodeName={node}"):
-            if pod.status.pod_ip and not pod.metadata.deletion_timestamp:
-                address = f"http://{pod.status.pod_ip}:{self._agent_port}"
-                self._agents[node] = (address, time.monotonic())
-                return address
+        found = await self.agents(f"spec.nodeName={node}")
+        if node in found:
+            self._agents[node] = (found[node], time.monotonic())
+            return found[node]
         raise Unavailable(
             "agent_unavailable",
             sentence(
@@ -96,6 +95,14 @@ class Cluster:
             ),
             node=node,
         )
+
+    async def agents(self, fields: str | None = None) -> dict[str, str]:
+        """Return the base URL of each node's agent, by the node's name."""
+        return {
+            pod.spec.node_name: f"http://{pod.status.pod_ip}:{self._agent_port}"
+            for pod in await self._pods(AGENTS, fields)
+            if pod.status.pod_ip and not pod.metadata.deletion_timestamp
+        }
 
     @property
     def api_client(self) -> client.ApiClient:

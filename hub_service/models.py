@@ -13,7 +13,8 @@ QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = (
 )
 UNFINISHED = (QUEUED, RUNNING)
 
-COMMIT, BUILD = "commit", "build"
+COMMIT, BUILD, START_TEST = "commit", "build", "start-test"
+JOB_KINDS = (COMMIT, BUILD, START_TEST)
 
 PRIVATE, SHARED, PUBLISHED = "private", "shared", "published"
 VISIBILITIES = (PRIVATE, SHARED, PUBLISHED)
@@ -28,16 +29,6 @@ def moment(value: datetime | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Person:
-    """Who makes a request, as JupyterHub identified them."""
-
-    name: str
-    groups: frozenset[str] = frozenset()
-    admin: bool = False
-    """Holds the scope custom:desktops:admin."""
-
-
-@dataclass(frozen=True)
 class Server:
     """A running server of JupyterHub; the default server's name is empty."""
 
@@ -47,6 +38,18 @@ class Server:
     def to_dict(self) -> dict[str, Any]:
         """Return the wire's form."""
         return {"user": self.user, "name": self.name}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who makes a request, as JupyterHub identified them."""
+
+    name: str
+    groups: frozenset[str] = frozenset()
+    admin: bool = False
+    """Holds the scope custom:desktops:admin."""
+    session: Server | None = None
+    """The one desktop that may be saved: a program in it asks. None = all of the person's."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,18 @@ class Version:
     details: dict[str, Any] = field(default_factory=dict)
     """What the save found: packages, biggest paths, what was left out, seconds."""
     last_started: datetime | None = None
+    start_test: dict[str, Any] | None = None
+    """`passed`, `at`, `seconds` and `job` of the last time it was tried; None = never yet."""
 
     @property
     def own_layers(self) -> dict[str, int]:
         """Digest and compressed bytes of what it brought; one layer where nobody told."""
         return self.details.get("new_layers") or {self.digest: self.new_bytes}
+
+    @property
+    def passed(self) -> bool:
+        """True when its desktop was seen to come up."""
+        return bool(self.start_test and self.start_test["passed"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire's form."""
@@ -93,7 +103,16 @@ class Version:
             "origin": self.origin,
             "details": self.details,
             "last_started": moment(self.last_started),
+            "start_test": self.start_test,
         }
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a desktop looked like when it was tried."""
+
+    media_type: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -110,6 +129,8 @@ class Image:
     published: int | None
     """Number of the version that an administrator let everybody start; None = not published."""
     created: datetime
+    kubeflow: bool = False
+    """In the form of Kubeflow's spawner too, while it is published."""
     shared_users: frozenset[str] = frozenset()
     shared_groups: frozenset[str] = frozenset()
     versions: tuple[Version, ...] = ()
@@ -165,6 +186,7 @@ class Image:
             "position": self.position,
             "limits": self.limits,
             "last_started": moment(self.last_started),
+            "kubeflow": self.kubeflow,
         }
 
 
@@ -225,7 +247,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Job:
-    """A commit or a build while it is under way, and afterwards what became of it."""
+    """A commit, a build or a start-test under way, and afterwards what became of it."""
 
     id: str
     kind: str
@@ -236,11 +258,13 @@ class Job:
     title: str
     number: int
     request: dict[str, Any]
-    """What was asked; of a commit also the pod's uid, of a build the Dockerfile."""
+    """What was asked; of a commit also the pod's uid, of a build the Dockerfile, of a start-test
+    what is published when it passes."""
     progress: dict[str, Any]
     """The last word of whoever does it: step, steps, bytes_done, bytes_total, rate."""
     error: dict[str, Any] | None
     result: dict[str, Any] | None
+    """The version that was made; while the job runs on, that version is being tried."""
     attempts: int
     """How often the work was begun."""
     silent_since: datetime | None
@@ -254,4 +278,26 @@ class Job:
     @property
     def unfinished(self) -> bool:
         """True until the job reached its end."""
+        return self.state in UNFINISHED
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """A clean-up of the image store: what nothing names any more is removed from its disk."""
+
+    id: int
+    state: str
+    asked_by: str
+    """Empty = the nightly one."""
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    bytes_before: int | None
+    """What the image store took on its disk."""
+    bytes_after: int | None
+    error: dict[str, Any] | None
+
+    @property
+    def unfinished(self) -> bool:
+        """True until it reached its end."""
         return self.state in UNFINISHED

@@ -137,8 +137,10 @@ def image_path(owner: str, name: str) -> str:
     return f"images/{quote(owner, safe='')}/{quote(name, safe='')}"
 
 
-def start_link(hub_prefix: str, server: Server, owner: str, name: str) -> str:
+def start_link(hub_prefix: str, server: Server, profile: str) -> str:
     """Return the link that starts an image as a server of its own, beside those that run.
+
+    A profile is `owner/name`, or `owner/name@number` for one certain version.
 
     `opt-` marks the options of the spawn page (JupyterHub 6); a use session is meant,
     since whoever starts a saved desktop wants to work in it.
@@ -146,6 +148,4 @@ def start_link(hub_prefix: str, server: Server, owner: str, name: str) -> str:
     path = f"{hub_prefix}spawn/{quote(server.user, safe='')}"
     if server.name:
         path = f"{path}/{quote(server.name, safe='')}"
-    return (
-        f"{path}?{urlencode({'opt-profile': f'{owner}/{name}', 'opt-session': 'use'})}"
-    )
+    return f"{path}?{urlencode({'opt-profile': profile, 'opt-session': 'use'})}"

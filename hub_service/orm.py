@@ -66,6 +66,7 @@ class ImageRow(Base):
     visibility: Mapped[str] = mapped_column(String(20))
     active: Mapped[int | None]
     published: Mapped[int | None]
+    kubeflow: Mapped[bool]
     last_number: Mapped[int]
     created: Mapped[datetime]
     icon: Mapped[str] = mapped_column(String(40))
@@ -120,6 +121,7 @@ class VersionRow(Base):
     """Digest and compressed bytes of what it brought; versions of one session share some."""
     layers_below: Mapped[dict[str, Any]] = mapped_column(deferred=True)
     """The same of those that it stands on, down to the first image."""
+    start_test: Mapped[dict[str, Any] | None]
 
 
 class PublicationRow(Base):
@@ -178,6 +180,22 @@ class LogRow(Base):
     )
     start: Mapped[int]
     text: Mapped[str] = mapped_column(Text)
+
+
+class CleanupRow(Base):
+    """A clean-up of the image store."""
+
+    __tablename__ = "cleanups"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    asked_by: Mapped[str]
+    created: Mapped[datetime]
+    started: Mapped[datetime | None]
+    ended: Mapped[datetime | None]
+    bytes_before: Mapped[int | None]
+    bytes_after: Mapped[int | None]
+    error: Mapped[dict[str, Any] | None]
 
 
 class PictureRow(Base):

@@ -5,6 +5,9 @@ from dataclasses import replace
 from hub_service.errors import Forbidden, NotFound, sentence
 from hub_service.models import PUBLISHED, SHARED, Image, Job, Person, Server, Version
 
+OWNERS_DETAILS = ("left_out", "changed_while_saved", "dockerfile")
+"""What of a version's details its owner and administrators see alone."""
+
 
 def may_start(person: Person, image: Image) -> bool:
     """Say whether a person may start an image: their own, shared with them, or published."""
@@ -26,15 +29,23 @@ def startable_version(person: Person, image: Image) -> Version | None:
     return image.active_version
 
 
+def may_try(person: Person, image: Image) -> bool:
+    """Say whether a person may start any version, active or not: its owner, and nobody else."""
+    return bool(person.name) and person.name == image.owner
+
+
 def as_seen_by(person: Person, image: Image) -> Image:
     """Return the image as a person may see it.
 
-    Its owner and administrators see all; others the one version that starts for them, and
-    not with whom else it is shared.
+    Its owner and administrators see all; others the one version that starts for them, without
+    the names of files that are not in it, and not with whom else it is shared.
     """
     if person.admin or person.name == image.owner:
         return image
     version = startable_version(person, image)
+    if version:
+        shown = {k: v for k, v in version.details.items() if k not in OWNERS_DETAILS}
+        version = replace(version, details=shown)
     return replace(
         image,
         versions=(version,) if version else (),
@@ -102,6 +113,14 @@ def require_own_server(person: Person, server: Server) -> None:
             sentence("This desktop belongs to {user}: only {user} can save it."),
             user=server.user,
         )
+    if person.session not in (None, server):
+        raise Forbidden(
+            "not_this_server",
+            sentence(
+                "A program in a desktop can save that desktop only. Save this one from its own "
+                "window or from the hub's page."
+            ),
+        )
 
 
 def require_own_job(person: Person, job: Job | None) -> Job:
@@ -111,3 +130,14 @@ def require_own_job(person: Person, job: Job | None) -> Job:
             "job_not_found", sentence("There is no such job, or it is not yours.")
         )
     return job
+
+
+def require_cancelled_by(person: Person, job: Job) -> None:
+    """Raise Forbidden when a program in a desktop would cancel what is not that desktop's."""
+    if person.session not in (None, job.server):
+        raise Forbidden(
+            "not_this_server",
+            sentence(
+                "A program in a desktop can cancel the saves of that desktop only."
+            ),
+        )

@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from hub_service.advancing import end, stamped
 from hub_service.builds import Builds
 from hub_service.commits import Commits
 from hub_service.errors import PublicError, sentence
 from hub_service.events import JobFeed
 from hub_service.job_store import JobStore
 from hub_service.models import FAILED, Job
+from hub_service.publication_tests import PublicationTests
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class Reconciler:
         self,
         *,
         jobs: JobStore,
-        uses: Mapping[str, Commits | Builds],
+        uses: Mapping[str, Commits | Builds | PublicationTests],
         feed: JobFeed,
         interval: float,
         ended: Callable[[Job], None],
@@ -88,8 +90,10 @@ class Reconciler:
                 ),
                 job=job.id,
             )
-            after = self._jobs.update(job.id, state=FAILED, error=error.to_dict())
-        self._feed.changed(job.id)
+            changes = stamped(end(FAILED, error=error.to_dict()))
+            after = self._jobs.update(job.id, **changes)
+        if after != job:
+            self._feed.changed(job.id)
         if not after.unfinished:
             await self._follow_up(after)
             # Whoever waits for this one's place need not wait for the next turn.

@@ -49,6 +49,7 @@ class Recording:
         *,
         more: Mapping[str, Any] | None = None,
         activate: bool = True,
+        start_test: dict[str, Any] | None = None,
     ) -> None:
         """Make the version known; one that is recorded already stays as it is."""
         details = {key: result[key] for key in DETAILS if key in result}
@@ -64,6 +65,7 @@ class Recording:
             base=result["base"],
             origin=result["origin"],
             details={**details, **(more or {})},
+            start_test=start_test,
         )
         self._catalogue.add_version(
             job.owner, job.image, job.title, version, activate=activate

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session, selectinload
 
 from hub_service.lineage import Lineage, begun, continued
 from hub_service.models import Image, Version
-from hub_service.orm import AuditRow, ImageRow, VersionRow
+from hub_service.orm import AuditRow, ImageRow, PictureRow, VersionRow
 
 
 def find_image(session: Session, owner: str, name: str) -> ImageRow | None:
@@ -46,6 +46,13 @@ def add_audit(
             at=moment, actor=actor, action=action, target=target, details=details or {}
         )
     )
+
+
+def drop_pictures(session: Session) -> None:
+    """Forget the pictures that no version has any more."""
+    session.flush()
+    used = exists().where(VersionRow.digest == PictureRow.digest)
+    session.execute(delete(PictureRow).where(~used))
 
 
 def version_row(version: Version, line: Lineage) -> VersionRow:
@@ -89,6 +96,7 @@ def image_record(row: ImageRow) -> Image:
         visibility=row.visibility,
         active=row.active,
         published=row.published,
+        kubeflow=row.kubeflow,
         created=row.created,
         icon=row.icon,
         tags=tuple(row.tags.split("\n")) if row.tags else (),

@@ -9,6 +9,9 @@ from oci.errors import RegistryError
 from oci.names import repository, tag
 from oci.reference import Digest
 
+READ_ONLY = 405
+"""What a registry in maintenance answers to every change."""
+
 
 class ImageStore:
     """The registry that keeps the saved images.
@@ -21,6 +24,11 @@ class ImageStore:
         self._client = client
         self._host = host
         self.prefix = prefix
+
+    @property
+    def root(self) -> str:
+        """What the reference of every image of ours begins with."""
+        return f"{self._host}/{self.prefix}/"
 
     def reference(self, owner: str, name: str, digest: str) -> str:
         """Return what a pod starts; the digest makes it mean one version for ever."""
@@ -71,6 +79,15 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except RegistryError as error:
+        if error.status == READ_ONLY:
+            raise Unavailable(
+                "registry_read_only",
+                sentence(
+                    "The image store is being cleaned up and takes no changes just now. "
+                    "Nothing was lost. Try again in a few minutes."
+                ),
+                details={"why": str(error)},
+            ) from error
         raise Unavailable(
             "registry_unavailable",
             sentence(

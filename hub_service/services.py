@@ -1,18 +1,25 @@
 """What the handlers need, made once in app.py."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from hub_service.build_follower import BuildFollower
 from hub_service.builds import Builds
+from hub_service.cleanups import Cleanups
 from hub_service.commits import Commits
 from hub_service.events import JobFeed
 from hub_service.hub_client import HubClient
 from hub_service.images import Images
+from hub_service.kubeflow import Kubeflow
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
+from hub_service.picture_links import PictureLinks
+from hub_service.prepulling import Prepulling
 from hub_service.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.retention import Retention
+from hub_service.start_tests import StartTests
 from hub_service.stores import Stores
 
 
@@ -25,7 +32,11 @@ class Services(Stores):
     retention: Retention
     commits: Commits
     builds: Builds
+    cleanups: Cleanups
+    kubeflow: Kubeflow
+    prepulling: Prepulling
     follower: BuildFollower
+    start_tests: StartTests
     reconciler: Reconciler
     feed: JobFeed
     hub: HubClient
@@ -35,5 +46,21 @@ class Services(Stores):
     """Where people see the hub: /hub/."""
     prefix: str
     """Where people see this service: /services/desktops/."""
+    picture_links: PictureLinks
     cookie_secret: bytes
     """Signs the cookies of the pages."""
+
+    def published_changed(self) -> None:
+        """Let those know who follow what everybody may start, and who tries it first."""
+        self.reconciler.wake()
+        self.kubeflow.wake()
+        self.prepulling.wake()
+
+    def loops(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what runs beside the server, each until it is cancelled."""
+        return [
+            self.reconciler.run(),
+            self.cleanups.run(),
+            self.kubeflow.run(),
+            self.prepulling.run(),
+        ]

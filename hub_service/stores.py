@@ -6,9 +6,11 @@ from sqlalchemy import Engine
 
 from hub_service.audit_log import AuditLog
 from hub_service.catalogue import Catalogue
+from hub_service.cleanup_store import CleanupStore
 from hub_service.contexts import Contexts
 from hub_service.job_store import JobStore
 from hub_service.log_store import LogStore
+from hub_service.picture_store import PictureStore
 from hub_service.publication_store import PublicationStore
 from hub_service.quota_store import QuotaStore
 from hub_service.quotas import Quotas
@@ -24,10 +26,12 @@ class Stores:
     catalogue: Catalogue
     jobs: JobStore
     logs: LogStore
+    pictures: PictureStore
     audit: AuditLog
     requests: PublicationStore
     quotas: Quotas
     retention_plans: RetentionStore
+    cleanup_store: CleanupStore
     store: ImageStore
     contexts: Contexts
     recording: Recording
@@ -40,10 +44,12 @@ class Stores:
             catalogue=catalogue,
             jobs=jobs,
             logs=LogStore(engine),
+            pictures=PictureStore(engine),
             audit=AuditLog(engine),
             requests=PublicationStore(engine),
             quotas=Quotas(QuotaStore(engine), catalogue, jobs),
             retention_plans=RetentionStore(engine),
+            cleanup_store=CleanupStore(engine),
             store=store,
             contexts=Contexts(store),
             recording=Recording(catalogue, store),

@@ -1,5 +1,6 @@
 """Jobs, images and errors as a person sees them: in their language, with links (pure)."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,13 +14,18 @@ from hub_service.models import (
     CANCELLED,
     FAILED,
     QUEUED,
+    RUNNING,
+    START_TEST,
     SUCCEEDED,
+    Cleanup,
     Image,
     Job,
     Server,
+    Version,
     moment,
 )
 from hub_service.naming import image_path, start_link
+from hub_service.picture_links import PictureLinks
 from hub_service.retention_plan import DELETED, Plan
 
 AGENT_SENTENCES = {
@@ -52,6 +58,23 @@ AGENT_SENTENCES = {
         "Not saved: this kind of container cannot be saved. Your desktop is unharmed. "
         "Tell your administrator."
     ),
+    "base_unknown": sentence(
+        "Not saved: it is not known from which image this desktop was started. Your desktop is "
+        "unharmed. Stop it, start it again from its image, and save again."
+    ),
+    "secret_found": sentence(
+        "Not saved: the desktop's own access keys are in several large files, {path} for one. "
+        "Your desktop is unharmed. Delete that file and save again."
+    ),
+    "forbidden": sentence(
+        "Not saved: the program that reads desktops refused. Your desktop is unharmed. "
+        "Tell your administrator."
+    ),
+    "too_many_layers": sentence(
+        "Not saved: this desktop stands on so many saves that one more could not be started. "
+        "Your desktop is unharmed. Start again from the first image, or build the image from a "
+        "list of packages."
+    ),
     "save_in_progress": sentence("This desktop is being saved already."),
     "too_many_saves": sentence(
         "Too many desktops are being saved on this machine just now. Try again in a minute."
@@ -72,7 +95,8 @@ def error_view(error: dict[str, Any], _: Translate) -> dict[str, Any]:
     template = AGENT_SENTENCES.get(error["code"])
     if template and error.get("agent"):
         details = {**error["details"], "reported": error["text"]}
-        return {"code": error["code"], "message": _(template), "details": details}
+        message = _(template, path=details.get("path", ""))
+        return {"code": error["code"], "message": message, "details": details}
     if error["code"] == "dockerfile_refused":
         return _refused_view(error, _)
     text, values = error["text"], _with_units(error["values"], _)
@@ -113,9 +137,10 @@ def problem_views(found: Sequence[Problem], _: Translate) -> list[dict[str, Any]
 class Views:
     """Makes the wire forms that hold links; links are paths on the hub's host."""
 
-    def __init__(self, prefix: str, hub_prefix: str) -> None:
+    def __init__(self, prefix: str, hub_prefix: str, pictures: PictureLinks) -> None:
         self.prefix = prefix
         self.hub_prefix = hub_prefix
+        self._pictures = pictures
 
     def image(self, image: Image, user: str) -> dict[str, Any]:
         """Return an image's wire form with its links for this user."""
@@ -125,11 +150,25 @@ class Views:
             "page": f"{self.prefix}{page}",
             "start": self.start(user, image.owner, image.name),
         }
+        active = image.active_version
+        if active and (picture := self.picture(image, active)):
+            links["picture"] = picture
         return {**image.to_dict(), "links": links}
+
+    def picture(self, image: Image, version: Version) -> str:
+        """Return the link to a version's picture; empty = it has none."""
+        if not version.passed:
+            return ""
+        return self._pictures.link(image.owner, image.name, version.number, time.time())
+
+    def attempt(self, owner: str, name: str, number: int) -> str:
+        """Return the link that starts one version for its owner, as a server of its own."""
+        server = Server(owner, f"{name}-v{number}")
+        return start_link(self.hub_prefix, server, f"{owner}/{name}@{number}")
 
     def start(self, user: str, owner: str, name: str) -> str:
         """Return the link that starts an image as a server named like it."""
-        return start_link(self.hub_prefix, Server(user, name), owner, name)
+        return start_link(self.hub_prefix, Server(user, name), f"{owner}/{name}")
 
     def plan(self, plan: Plan, _: Translate) -> dict[str, Any]:
         """Return a dry run of the retention rule with what became of each version."""
@@ -179,15 +218,64 @@ class Views:
                 "page": f"{self.prefix}jobs/{job.id}",
                 "image": f"{self.prefix}{page}",
                 "start": self.start(job.owner, job.owner, job.image),
+                "try": self.attempt(job.owner, job.image, job.number),
             },
         }
+
+    def cleanup(self, cleanup: Cleanup, _: Translate) -> dict[str, Any]:
+        """Return a clean-up's wire form."""
+        started, ended = cleanup.started, cleanup.ended
+        return {
+            "id": cleanup.id,
+            "state": cleanup.state,
+            "asked_by": cleanup.asked_by,
+            "message": cleanup_message(cleanup, _),
+            "error": error_view(cleanup.error, _) if cleanup.error else None,
+            "bytes_before": cleanup.bytes_before,
+            "bytes_after": cleanup.bytes_after,
+            "created": cleanup.created.isoformat(),
+            "started": started.isoformat() if started else None,
+            "ended": ended.isoformat() if ended else None,
+        }
+
+
+def cleanup_message(cleanup: Cleanup, _: Translate) -> str:
+    """Return where a clean-up stands."""
+    if cleanup.error:
+        return str(error_view(cleanup.error, _)["message"])
+    return {
+        QUEUED: _("Waiting for the end of saves and builds."),
+        RUNNING: _("Cleaning up…"),
+    }.get(cleanup.state, _("Done."))
 
 
 def job_message(job: Job, _: Translate) -> str:
     """Return the one sentence that says where a job stands."""
     if job.state == FAILED and job.error:
         return str(error_view(job.error, _)["message"])
+    if job.state == QUEUED and (job.progress or {}).get("waits_for") == "cleanup":
+        return _(
+            "The image store is being cleaned up; this begins in a few minutes. "
+            "Nothing is lost."
+        )
+    if job.kind == START_TEST:
+        return test_message(job, _)
     return build_message(job, _) if job.kind == BUILD else commit_message(job, _)
+
+
+def test_message(job: Job, _: Translate) -> str:
+    """Return where a start-test stands that did not fail."""
+    if job.state == SUCCEEDED:
+        return _("The desktop of version {number} came up.", number=job.number)
+    if job.state == CANCELLED:
+        return _("Cancelled. Nothing was published.")
+    if job.cancel:
+        return _("Cancelling…")
+    if job.state == QUEUED or not (job.progress or {}).get("tries"):
+        return _("Waiting to begin.")
+    if job.silent_since:
+        return _("A part of the system does not answer just now; we keep trying.")
+    return _("Trying whether the desktop comes up…")
 
 
 def commit_message(job: Job, _: Translate) -> str:
@@ -213,6 +301,7 @@ def commit_message(job: Job, _: Translate) -> str:
         "freeze": _("Holding the desktop still for a moment…"),
         "push": _("Sending the image…"),
         "manifest": _("Checking…"),
+        "test": _("Trying whether the desktop comes up…"),
     }.get((job.progress or {}).get("step") or "", _("Beginning…"))
 
 

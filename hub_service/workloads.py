@@ -1,4 +1,4 @@
-"""What hub_service runs in the cluster: build Jobs, and pods that try an image."""
+"""What hub_service runs in the cluster: the Jobs that build an image, and those that try one."""
 
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,9 @@ from hub_service.kube import TIMEOUT
 MADE, THERE, TAKEN = "made", "there", "taken"
 
 JOB_LABEL = "desktops.jupyter.org/job"
-"""On everything that belongs to a job: the job's id."""
+"""On everything that belongs to a job: the job's id, or a name of one of its parts."""
+BEGINNING = 64 * 1024
+"""Bytes of a log that say why a program did not start: what comes later repeats itself."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Workloads:
         self._namespace = namespace
 
     async def create_job(
-        self, body: Mapping[str, Any], config: Mapping[str, str]
+        self, body: Mapping[str, Any], config: Mapping[str, str] | None = None
     ) -> str:
-        """Create a Job with the ConfigMap of the same name.
+        """Create a Job, with a ConfigMap of the same name if it needs files.
 
         Return MADE, THERE (it was made for this job before) or TAKEN (another job's is there).
         The ConfigMap belongs to the Job and goes with it. Asked twice for the same job, what
@@ -64,6 +66,14 @@ class Workloads:
         labels = body["metadata"]["labels"]
         if not made and (job.metadata.labels or {}).get(JOB_LABEL) != labels[JOB_LABEL]:
             return TAKEN
+        if config is not None:
+            await self._create_config(job, labels, config)
+        return MADE if made else THERE
+
+    async def _create_config(
+        self, job: Any, labels: Mapping[str, str], config: Mapping[str, str]
+    ) -> None:
+        name = job.metadata.name
         owner = {
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -73,15 +83,10 @@ class Workloads:
         metadata = {"name": name, "labels": labels, "ownerReferences": [owner]}
         content = {"metadata": metadata, "data": dict(config)}
         await self._made(self._core.create_namespaced_config_map, content)
-        return MADE if made else THERE
 
     async def ensure_claim(self, body: Mapping[str, Any]) -> None:
         """Create a volume claim unless it is there."""
         await self._made(self._core.create_namespaced_persistent_volume_claim, body)
-
-    async def create_pod(self, body: Mapping[str, Any]) -> None:
-        """Create a pod unless it is there."""
-        await self._made(self._core.create_namespaced_pod, body)
 
     async def pod(self, job: str) -> WorkloadPod | None:
         """Return the pod that works for a job; None when there is none (yet, or any more)."""
@@ -119,12 +124,18 @@ class Workloads:
                 )
         return not jobs.items and not pods.items
 
-    async def log(self, pod: str, container: str) -> AsyncIterator[str]:
-        """Yield the lines of a container's log from its start until it ends."""
+    async def log(
+        self, pod: str, container: str, *, follow: bool = True
+    ) -> AsyncIterator[str]:
+        """Yield the lines of a container's log from its start until it ends.
+
+        Not to follow it means its beginning, as far as it is.
+        """
+        more = {"follow": True} if follow else {"limit_bytes": BEGINNING}
         call = self._core.read_namespaced_pod_log_without_preload_content(
-            pod, self._namespace, container=container, follow=True
+            pod, self._namespace, container=container, **more
         )
-        with _translated():
+        with translated():
             response = await call
             try:
                 if response.status != 200:
@@ -142,7 +153,7 @@ class Workloads:
     async def _made(self, create: Any, body: Mapping[str, Any]) -> bool:
         """Create; False when something of that name is there."""
         try:
-            with _translated(but=409):
+            with translated(but=409):
                 await create(self._namespace, dict(body), _request_timeout=TIMEOUT)
         except ApiException:
             return False
@@ -151,14 +162,14 @@ class Workloads:
     async def _call(self, call: Awaitable[Any]) -> Any:
         """Return the answer, None for what is not there."""
         try:
-            with _translated(but=404):
+            with translated(but=404):
                 return await call
         except ApiException:
             return None
 
 
 @contextmanager
-def _translated(but: int = 0) -> Iterator[None]:
+def translated(but: int = 0) -> Iterator[None]:
     """Turn what the cluster refuses into Unavailable, but for one status."""
     try:
         yield

@@ -14,8 +14,9 @@ import httpx
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application as WebApplication
-from traitlets import Bool, Float, Int, List, TraitError, Unicode, validate
-from traitlets.config import Application, catch_config_error
+from traitlets.config import catch_config_error
+
+from oci.auth import Credentials
 
 from . import handlers, preflight
 from .auth import Gate
@@ -23,12 +24,16 @@ from .commit import CommitSettings, Tools
 from .containerd import Containerd
 from .exclusions import relative
 from .freeze import Freezer
+from .images import NodeImages
 from .kube import Cluster, KubeCluster
 from .limits import raise_file_limit, share_memory
 from .logs import log_one_line_each, log_request
 from .metrics import Metrics
+from .prepull import Prepull, PrepullSettings
 from .registries import OpenUploads, Registries, RegistrySettings, parse_docker_config
+from .room import Room, quantity
 from .saves import Saves
+from .settings import AgentSettings
 from .spool import Spool
 
 log = logging.getLogger("snapshot_agent")
@@ -37,152 +42,13 @@ log = logging.getLogger("snapshot_agent")
 _RECOVER_EVERY = 30.0
 
 
-class SnapshotAgent(Application):
+class SnapshotAgent(AgentSettings):
     """One agent a node: saves running desktops as images."""
 
     name = "snapshot-agent"
     description = "Saves the running desktops of this node as images."
     raise_config_file_errors = True
     aliases = {"config": "SnapshotAgent.config_file"}
-
-    config_file = Unicode(
-        "", help="The configuration file to load, Python or JSON."
-    ).tag(config=True)
-    address = Unicode(
-        "0.0.0.0", help="The address to listen on; default: all of the pod."
-    ).tag(config=True)
-    port = Int(8090, help="The port to listen on.").tag(config=True)
-    node_name = Unicode(
-        help="The name of this node; default: the variable NODE_NAME, from the pod's spec.nodeName."
-    ).tag(config=True)
-    namespaces = List(
-        Unicode(),
-        ["desktops"],
-        help="The namespaces whose session pods may be saved; pods elsewhere do not exist.",
-    ).tag(config=True)
-    session_selector = Unicode(
-        "component=singleuser-server",
-        help="The labels by which a pod is known to be a session; KubeSpawner's by default.",
-    ).tag(config=True)
-    audience = Unicode(
-        "desktops-snapshot-agent",
-        help="The audience that the callers' tokens must have been made for.",
-    ).tag(config=True)
-    allowed_service_accounts = List(
-        Unicode(),
-        ["desktops:hub-service"],
-        help="The service accounts that may ask, each as namespace:name.",
-    ).tag(config=True)
-    kubeconfig = Unicode(
-        "",
-        help="A kubeconfig file. Only set this if the agent runs outside of a pod.",
-    ).tag(config=True)
-    containerd_socket = Unicode(
-        "/run/containerd/containerd.sock",
-        help="containerd's socket; k3s and RKE2 have it at /run/k3s/containerd/containerd.sock.",
-    ).tag(config=True)
-    containerd_namespace = Unicode(
-        "k8s.io", help="The namespace in which the kubelet's containers are."
-    ).tag(config=True)
-    snapshotter_roots = List(
-        Unicode(),
-        ["/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs"],
-        help=(
-            "The folders that may hold containers' layers. Must be mounted in the agent's pod "
-            "read-only at the same path as on the node; a layer elsewhere is refused."
-        ),
-    ).tag(config=True)
-    registry_host = Unicode(
-        "localhost:30500",
-        help="The registry as it stands in references, which nodes pull from.",
-    ).tag(config=True)
-    registry_url = Unicode(
-        "http://registry:5000",
-        help="The same registry as programs in the cluster reach it.",
-    ).tag(config=True)
-    registry_prefix = Unicode(
-        "desktops", help="What the repositories of saved images begin with."
-    ).tag(config=True)
-    registry_auth_file = Unicode(
-        "",
-        help=(
-            "A Docker configuration (the .dockerconfigjson of a secret) with the credentials to "
-            "push, by the registry's host or by that of its URL, and those to read base images."
-        ),
-    ).tag(config=True)
-    registry_redirect_hosts = List(
-        Unicode(),
-        [],
-        help=(
-            "Globs of hosts that the registry may send uploads to besides itself. Only set this "
-            "if it keeps its blobs elsewhere; its credentials are never sent there."
-        ),
-    ).tag(config=True)
-    plain_http_hosts = List(
-        Unicode(),
-        ["localhost", "localhost:*", "127.0.0.1:*"],
-        help="Globs of registries of base images that speak HTTP without TLS.",
-    ).tag(config=True)
-    registry_attempts = Int(
-        5, help="How often a request to a registry is tried in all."
-    ).tag(config=True)
-    state_dir = Unicode(
-        "/var/lib/desktops-snapshot-agent",
-        help=(
-            "A folder of the node (a hostPath) that tells the next agent what this one has "
-            "frozen, should it be killed just then."
-        ),
-    ).tag(config=True)
-    spool_dir = Unicode(
-        "/var/spool/desktops-snapshot-agent",
-        help="Where layers wait to be pushed; an emptyDir with a size limit is right.",
-    ).tag(config=True)
-    freeze = Bool(
-        True,
-        help=(
-            "Hold the desktop still while the last changes are taken. Without it files that "
-            "change just then may be saved half written, and are named in the result."
-        ),
-    ).tag(config=True)
-    freeze_deadline = Float(
-        10.0,
-        help="Seconds after which a desktop is thawed whatever is still to be read.",
-    ).tag(config=True)
-    most_saves = Int(2, help="How many saves may be under way on this node.").tag(
-        config=True
-    )
-    zstd_level = Int(
-        3,
-        help="How hard layers are compressed, 1 to 19; above 3 it is time that limits.",
-    ).tag(config=True)
-    zstd_threads = Int(
-        1,
-        help=(
-            "Threads for the compression of one save besides those that read and hash; each "
-            "takes some 30 MiB of memory. 0 compresses in the thread that writes."
-        ),
-    ).tag(config=True)
-    largest_file = Int(
-        64 << 30,
-        help="Files above so many bytes are left out; a sparse file counts with its holes.",
-    ).tag(config=True)
-    home_defaults = Unicode(
-        "/home_nbuser_default",
-        help=(
-            "Where an image keeps what a new home begins with. What is saved of the home goes "
-            "there too, since a volume hides the home itself. Images without it are left alone."
-        ),
-    ).tag(config=True)
-    author = Unicode(
-        "JupyterHub Desktops", help="The author that saved images name; never a person."
-    ).tag(config=True)
-
-    @validate("zstd_level")
-    def _valid_level(self, proposal: Any) -> int:
-        level = int(proposal["value"])
-        if not 1 <= level <= 19:
-            raise TraitError("zstd_level must be from 1 to 19")
-        return level
 
     @catch_config_error
     def initialize(self, argv: list[str] | None = None) -> None:
@@ -252,7 +118,8 @@ class SnapshotAgent(Application):
         # In the background of the start: the registry may be away, and saves do not need it.
         closing = asyncio.create_task(registries.close_left_uploads())
         stack.push_async_callback(cancelled, closing)
-        tools = Tools(containerd, freezer, registries, self._settings())
+        room = Room(spool, quantity(self.spool_limit))
+        tools = Tools(containerd, freezer, registries, room, self._settings())
         return await self._listen(stack, cluster, tools)
 
     async def _listen(
@@ -266,7 +133,15 @@ class SnapshotAgent(Application):
         recovery = asyncio.create_task(recover_for_ever(tools.freezer))
         stack.push_async_callback(cancelled, recovery)
         gate = Gate(cluster, self.audience, self.allowed_service_accounts)
-        parts = {"saves": saves, "gate": gate, "metrics": metrics}
+        registry = tools.registries.settings
+        prepull = self._prepull(stack, registry.credentials.get(registry.host))
+        parts = {
+            "saves": saves,
+            "gate": gate,
+            "metrics": metrics,
+            "prepull": prepull,
+            "root": f"{registry.host}/{registry.prefix}/",
+        }
         routes = [(path, handler, parts) for path, handler in handlers.default_handlers]
         web = WebApplication(
             routes,
@@ -280,6 +155,20 @@ class SnapshotAgent(Application):
         stack.push_async_callback(server.close_all_connections)
         stack.callback(server.stop)
         return int(sockets[0].getsockname()[1])
+
+    def _prepull(
+        self, stack: AsyncExitStack, credentials: Credentials | None
+    ) -> Prepull:
+        images = NodeImages(self.containerd_socket)
+        stack.callback(images.close)
+        settings = PrepullSettings(
+            budget=self.prepull_budget,
+            keep_free=self.prepull_keep_free,
+            disk=self.snapshotter_roots[0],
+        )
+        prepull = Prepull(images, settings, credentials)
+        stack.push_async_callback(cancelled, asyncio.create_task(prepull.run()))
+        return prepull
 
     async def _cluster(self, stack: AsyncExitStack) -> Cluster:
         if not self.node_name:
@@ -319,7 +208,6 @@ class SnapshotAgent(Application):
 
     def _settings(self) -> CommitSettings:
         return CommitSettings(
-            spool=Path(self.spool_dir),
             freeze=self.freeze,
             freeze_deadline=self.freeze_deadline,
             zstd_level=self.zstd_level,

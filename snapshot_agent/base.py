@@ -16,13 +16,18 @@ from oci.reference import Digest, Reference
 
 from .container import Desktop
 from .containerd import Containerd, ContainerdError, Image, NotFound
-from .errors import SAFE, BaseUnavailable, BaseUnknown
+from .errors import SAFE, BaseUnavailable, BaseUnknown, TooManyLayers
 from .image_spec import chain_id, is_encrypted
 from .registries import Registries
 
 log = logging.getLogger(__name__)
 
 _SOURCE_LABEL = "containerd.io/distribution.source."
+
+# What was read while the desktop ran, and what changed until it stood still.
+LAYERS_OF_A_SAVE = 2
+# Docker starts nothing above 125 layers, and containerd is tested with 128: room for builds on top.
+MOST_LAYERS = 100
 
 
 @dataclass(frozen=True)
@@ -183,6 +188,20 @@ async def content_source(
         yield stream()
     finally:
         await asyncio.to_thread(getattr(pieces, "close"))
+
+
+def check_depth(base: Base) -> None:
+    """TooManyLayers when a save of this image might be one that no node starts."""
+    depth = len(base.layers)
+    if depth + LAYERS_OF_A_SAVE > MOST_LAYERS:
+        raise TooManyLayers(
+            f"The image that this desktop was started from has {depth} layers, after many saves "
+            f"on top of one another, and a saved image may have {MOST_LAYERS} at most. {SAFE} "
+            "Nothing was saved. Set the desktop up again from the first image, or ask an "
+            "administrator to have this one built anew from a Dockerfile.",
+            layers=depth,
+            most=MOST_LAYERS,
+        )
 
 
 def unavailable(digest: Digest, sources: tuple[Reference, ...]) -> BaseUnavailable:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import logging
 import resource
 import threading
@@ -19,21 +20,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 from oci.manifest import OCI_CONFIG, Descriptor
 from oci.names import repository, tag
 from oci.reference import Digest
 
-from .base import Base, BaseFinder
+from .base import Base, BaseFinder, check_depth
 from .canary import canaries
 from .changes import Change, Walker
 from .container import Desktop, check_still_there
 from .containerd import Containerd
 from .errors import SAFE, AgentError, Cancelled, SecretFound
 from .exclusions import Rules, printable, volumes
-from .failures import disk_full, explained
+from .failures import cancelled, disk_full, explained
 from .freeze import Freezer, Hold
 from .home_defaults import HomeDefaults
 from .image_spec import Description, Layer, make_config, make_manifest, origin_of
@@ -43,8 +43,9 @@ from .lower import LowerView
 from .push import Pusher
 from .registries import Registries
 from .requests import CommitRequest
-from .spool import Blob, LayerFile, RawFile, Spool, free_bytes
-from .status import State, Status
+from .room import Room
+from .spool import Blob, LayerFile, RawFile, Spool
+from .status import State, Status, Step
 from .survey import LeftOut, Survey, survey
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,6 @@ T = TypeVar("T")
 class CommitSettings:
     """What an administrator decides about every save."""
 
-    spool: Path
     freeze: bool = True
     freeze_deadline: float = 10.0
     zstd_level: int = 3
@@ -78,6 +78,7 @@ class Tools:
     containerd: Containerd
     freezer: Freezer
     registries: Registries
+    room: Room
     settings: CommitSettings
 
 
@@ -114,15 +115,16 @@ class Commit:
 
     async def run(self) -> None:
         """Do it; the end is in the status."""
-        spool = Spool(self._tools.settings.spool, self._request.id)
+        spool = Spool(self._tools.room, self._request.id)
         result: dict[str, Any] = {}
         failure: AgentError | None = None
         try:
+            spool.make()
             base = await self._plan()
             blobs = await self._in_thread(lambda: self._capture(spool))
             result = await self._push(base, blobs)
         except asyncio.CancelledError:
-            failure = Cancelled(f"The save was cancelled. {SAFE} Nothing was saved.")
+            failure = cancelled()
         except Exception as error:
             failure = explained(error, self._request.id, self._desktop.upper)
         finally:
@@ -131,22 +133,21 @@ class Commit:
         if failure is None:
             self._status.succeed(result)
         else:
-            cancelled = isinstance(failure, Cancelled)
-            self._status.fail(failure, State.CANCELLED if cancelled else State.FAILED)
+            asked = isinstance(failure, Cancelled)
+            self._status.fail(failure, State.CANCELLED if asked else State.FAILED)
 
     async def _plan(self) -> Base:
         self._status.begin("plan")
         registries, containerd = self._tools.registries, self._tools.containerd
         await registries.own.ping(attempts=2)
         base = await BaseFinder(containerd, registries).find(self._desktop)
+        check_depth(base)
         self._canaries = canaries(self._desktop.env, base.env)
         self._survey = await self._in_thread(
             lambda: survey(self._desktop, self._rules, self._check)
         )
         # Compressed it is usually a third; half leaves room for what grows meanwhile.
-        need, free = self._survey.bytes // 2 + _HEADROOM, free_bytes(
-            self._tools.settings.spool
-        )
+        need, free = self._survey.bytes // 2 + _HEADROOM, self._tools.room.free()
         if need > free:
             raise disk_full(need=need, free=free)
         return base
@@ -175,7 +176,7 @@ class Commit:
         self._changed_while_saved = []
         with (
             LowerView(list(self._desktop.lowers)) as lower,
-            open(spool.path / "index", "w+b") as file,
+            io.BufferedRandom(spool.open("index")) as file,
         ):
             walker = Walker(self._desktop.upper, lower, self._rules, self._left_out)
             self._defaults = HomeDefaults(
@@ -197,7 +198,7 @@ class Commit:
         step = self._status.begin("read", self._survey.apparent)
         layer = self._layer(spool, "first")
         try:
-            writer = self._writer(layer, step.add, live=True)
+            writer = self._writer(layer, step, live=True)
             for change in walker.walk(index.record):
                 self._check()
                 self._take(writer, change)
@@ -214,10 +215,10 @@ class Commit:
     ) -> Blob | None:
         """What has changed since, copied as it is while the desktop stands still."""
         step = self._status.begin("freeze")
-        raw = RawFile(spool.path / "second.tar")
+        raw = RawFile(spool.open("second.tar"))
         try:
             with self._held():
-                writer = self._writer(raw, step.add, live=not self._hold.still)
+                writer = self._writer(raw, step, live=not self._hold.still)
                 for change in index.changes(walker):
                     self._check()
                     self._take(writer, change)
@@ -229,7 +230,9 @@ class Commit:
         if not writer.entries:
             return None
         self._content_bytes += writer.content_bytes
-        return raw.compress(self._layer(spool, "second"), self._check)
+        blob = raw.compress(self._layer(spool, "second"), self._check)
+        spool.drop("second.tar")
+        return blob
 
     def _take(self, writer: TarWriter, change: Change) -> None:
         writer.add(change)
@@ -263,12 +266,15 @@ class Commit:
 
     def _layer(self, spool: Spool, name: str) -> LayerFile:
         settings = self._tools.settings
-        path = spool.path / f"{name}.tar.zst"
-        return LayerFile(path, settings.zstd_level, settings.zstd_threads)
+        file = spool.open(f"{name}.tar.zst")
+        return LayerFile(file, settings.zstd_level, settings.zstd_threads)
 
-    def _writer(
-        self, sink: Sink, progress: Callable[[int], None], live: bool
-    ) -> TarWriter:
+    def _writer(self, sink: Sink, step: Step, live: bool) -> TarWriter:
+        def progress(count: int) -> None:
+            # Here too: one file may be larger than everything else together.
+            self._check()
+            step.add(count)
+
         return TarWriter(
             sink,
             canaries=self._canaries,

@@ -177,7 +177,7 @@ class Containerd:
             for piece in stream:
                 yield piece.data
         except grpc.RpcError as error:
-            raise _wrapped("Content/Read", error) from error
+            raise wrapped("Content/Read", error) from error
         finally:
             stream.cancel()
 
@@ -206,7 +206,7 @@ class Containerd:
         try:
             return call(request, metadata=self._metadata, timeout=self._timeout)
         except grpc.RpcError as error:
-            raise _wrapped(method, error) from error
+            raise wrapped(method, error) from error
 
 
 def _image(image: Any) -> Image:
@@ -225,7 +225,7 @@ def _json_object(value: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _wrapped(method: str, error: grpc.RpcError) -> ContainerdError:
+def wrapped(method: str, error: grpc.RpcError) -> ContainerdError:
     code, details = error.code(), error.details()
     kind = NotFound if code == grpc.StatusCode.NOT_FOUND else ContainerdError
     return kind(f"containerd answered {code.name} to {method}: {details}")

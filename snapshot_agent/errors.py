@@ -10,6 +10,7 @@ AgentError                 has a code of the wire, an HTTP status and a sentence
 ├── ServerNotRunning       422
 ├── UnsupportedContainer   422  found, but not something that can be saved exactly
 ├── SecretFound            422  the desktop's own keys are in files that cannot be left out
+├── TooManyLayers          422  the image below would become deeper than nodes start
 ├── TooManySaves           429
 ├── BaseUnknown            the image below the container cannot be identified
 ├── BaseUnavailable        a layer of it is nowhere to be had
@@ -88,6 +89,10 @@ class UnsupportedContainer(AgentError):
 
 class SecretFound(AgentError):
     code, status = "secret_found", 422
+
+
+class TooManyLayers(AgentError):
+    code, status = "too_many_layers", 422
 
 
 class TooManySaves(AgentError):

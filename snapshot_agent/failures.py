@@ -13,6 +13,7 @@ from .containerd import ContainerdError, NotFound
 from .errors import (
     SAFE,
     AgentError,
+    Cancelled,
     ContainerGone,
     DiskFull,
     InternalError,
@@ -45,6 +46,18 @@ def explained(error: BaseException, save_id: str, upper: str) -> AgentError:
         f"Something in {what} failed that was not foreseen. {SAFE} Nothing was saved; try "
         "again, and tell an administrator if it fails again.",
         cause=type(error).__name__,
+    )
+
+
+def cancelled() -> Cancelled:
+    return Cancelled(f"The save was cancelled. {SAFE} Nothing was saved.")
+
+
+def broken_off() -> InternalError:
+    """The end of a save that could not even say why it ends."""
+    return InternalError(
+        f"The save broke off in a way that was not foreseen. {SAFE} Nothing was saved; try again, "
+        "and tell an administrator if it fails again."
     )
 
 

@@ -11,7 +11,8 @@ from tornado.web import RequestHandler
 from .auth import Gate
 from .errors import AgentError, BadRequest, InternalError
 from .metrics import Metrics
-from .requests import commit_request, preview_request
+from .prepull import Prepull
+from .requests import commit_request, preview_request, wanted_images
 from .saves import Saves
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,14 @@ class AgentHandler(RequestHandler):
     gate: Gate
     metrics: Metrics
 
-    def initialize(self, saves: Saves, gate: Gate, metrics: Metrics) -> None:
+    prepull: Prepull
+    root: str
+
+    def initialize(
+        self, saves: Saves, gate: Gate, metrics: Metrics, prepull: Prepull, root: str
+    ) -> None:
         self.saves, self.gate, self.metrics = saves, gate, metrics
+        self.prepull, self.root = prepull, root
 
     def set_default_headers(self) -> None:
         self.set_header("Server", "jupyterhub-desktops")
@@ -83,6 +90,12 @@ class PreviewHandler(PrivateHandler):
         self.answer(200, await self.saves.preview(preview_request(self.body())))
 
 
+class ImagesHandler(PrivateHandler):
+    async def put(self) -> None:
+        wanted = wanted_images(self.body(), self.root)
+        self.answer(200, {"images": self.prepull.want(wanted)})
+
+
 class HealthHandler(AgentHandler):
     async def get(self) -> None:
         self.answer(200, {"status": "ok", "active_saves": self.saves.active})
@@ -103,6 +116,7 @@ default_handlers: list[tuple[str, type[AgentHandler]]] = [
     (r"/v1/commits", CommitsHandler),
     (r"/v1/commits/([^/]+)", CommitHandler),
     (r"/v1/preview", PreviewHandler),
+    (r"/v1/images", ImagesHandler),
     (r"/healthz", HealthHandler),
     (r"/metrics", MetricsHandler),
 ]

@@ -18,7 +18,7 @@ from .exclusions import EMPTIED, SECRET, SPECIAL
 from .tar_header import header
 
 CHUNK = 1024 * 1024
-_ZEROS = bytes(CHUNK)
+ZEROS = bytes(CHUNK)
 _BLOCK = 512
 
 # Pages that were written before, and not yet written back, change again through a mapping
@@ -122,7 +122,7 @@ class TarWriter:
 
     def finish(self) -> None:
         """Write the end of the archive."""
-        self._push(_ZEROS[: 2 * _BLOCK])
+        self._push(ZEROS[: 2 * _BLOCK])
         self._flush()
 
     def _add_entry(self, change: Change) -> None:
@@ -207,7 +207,7 @@ class TarWriter:
             if scanner.hit(piece):
                 raise SecretInStream(change.path, _identity(found))
             self._content(piece)
-        self._push(_ZEROS[: -info.size % _BLOCK])
+        self._push(ZEROS[: -info.size % _BLOCK])
 
     def _refuse(self, change: Change, reason: str) -> None:
         assert change.stat is not None
@@ -301,5 +301,5 @@ def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _zeros(count: int) -> Iterator[bytes]:
     while count > 0:
-        yield _ZEROS[: min(CHUNK, count)] if count < CHUNK else _ZEROS
+        yield ZEROS[: min(CHUNK, count)] if count < CHUNK else ZEROS
         count -= CHUNK

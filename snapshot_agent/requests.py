@@ -6,12 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from oci.errors import InvalidReference
 from oci.names import is_image_name
+from oci.reference import Reference
 
 from .errors import BadRequest
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST_EXCLUDED = 1000
+_MOST_WANTED = 1000
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,40 @@ class CommitRequest(PreviewRequest):
     number: int
     title: str
     description: str
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """An image that should be on the node before somebody starts it; its packed bytes."""
+
+    reference: str
+    size: int
+
+
+def wanted_images(body: Any, root: str) -> list[WantedImage]:
+    """Read the list of images to fetch; BadRequest for one that is not ours, or has no digest.
+
+    `root` is what every reference of our registry begins with.
+    """
+    found = body.get("images") if isinstance(body, dict) else None
+    if not isinstance(found, list) or len(found) > _MOST_WANTED:
+        raise BadRequest("The field 'images' must be a list.", field="images")
+    return [_wanted(one, root) for one in found]
+
+
+def _wanted(one: Any, root: str) -> WantedImage:
+    if not isinstance(one, dict):
+        raise _wrong("images", "must hold objects")
+    text, size = _text(one, "reference", 600), one.get("size")
+    try:
+        reference = Reference.parse(text)
+    except InvalidReference as error:
+        raise _wrong("reference", "is no image reference") from error
+    if not text.startswith(root) or reference.digest is None:
+        raise _wrong("reference", "must be an image of our registry, by its digest")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise _wrong("size", "must be a number of bytes")
+    return WantedImage(text, size)
 
 
 def preview_request(body: Any) -> PreviewRequest:

@@ -20,6 +20,7 @@ from .errors import (
     TooManySaves,
 )
 from .exclusions import Rules, volumes
+from .failures import broken_off, cancelled
 from .kube import Cluster, KubeError
 from .metrics import Metrics
 from .requests import CommitRequest, PreviewRequest
@@ -85,7 +86,9 @@ class Saves:
             status = Status(request.id)
             commit = Commit(request, desktop, self._tools, status)
             task = asyncio.create_task(self._run(request, commit, status))
+            task.add_done_callback(lambda done: self._see_end(done, status))
             self._saves[request.id] = _Save(request, status, task)
+            self._metrics.active.inc()
             return status
 
     def get(self, save_id: str) -> Status:
@@ -181,12 +184,7 @@ class Saves:
             request.image,
             request.number,
         )
-        self._metrics.active.inc()
-        try:
-            await commit.run()
-        finally:
-            self._metrics.active.dec()
-            self._metrics.ended(status)
+        await commit.run()
         code = status.error.code if status.error else ""
         took = sum(step.seconds for step in status.steps)
         log.info(
@@ -196,6 +194,20 @@ class Saves:
             code,
             took,
         )
+
+    def _see_end(self, task: asyncio.Task[None], status: Status) -> None:
+        """Whatever became of its task, a save that is over says so."""
+        if status.state is State.RUNNING:
+            if task.cancelled():
+                # Before it had begun, so it could not say it itself.
+                status.fail(cancelled(), State.CANCELLED)
+            else:
+                log.error(
+                    "save broke off save=%s", status.id, exc_info=task.exception()
+                )
+                status.fail(broken_off())
+        self._metrics.active.dec()
+        self._metrics.ended(status)
 
     def _active(self) -> list[_Save]:
         return [

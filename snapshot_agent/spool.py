@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import queue
 import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
 from oci.reference import Digest
 
-from .layer import CHUNK
+from .layer import CHUNK, ZEROS
+from .room import Room
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _PREFIX = "save-"
 # Pieces of a megabyte between two threads: enough to even out, small beside 256 MiB.
@@ -38,16 +42,39 @@ class Blob:
 
 
 class Spool:
-    """The folder of one save; gone when the save has ended, or when the agent starts again."""
+    """The folder of one save; gone when the save has ended, or when the agent starts again.
 
-    def __init__(self, root: Path, save_id: str) -> None:
-        self.path = (
-            root / f"{_PREFIX}{hashlib.sha256(save_id.encode()).hexdigest()[:32]}"
-        )
+    - every byte of its files is taken from the room that all saves share;
+    - it gives back what it has taken when a file is dropped, and all of it when it is removed.
+    """
+
+    def __init__(self, room: Room, save_id: str) -> None:
+        name = hashlib.sha256(save_id.encode()).hexdigest()[:32]
+        self.path = room.root / f"{_PREFIX}{name}"
+        self._room = room
+        self._sizes: dict[str, int] = {}
+
+    def make(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def open(self, name: str) -> SpoolFile:
+        """A new file, in place of one of that name."""
+        self.drop(name)
+        return SpoolFile(self, self.path / name)
+
+    def drop(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+        self._room.give_back(self._sizes.pop(name, 0))
+
+    def take(self, name: str, count: int) -> None:
+        """Count what is written to a file; OSError when there is no room for it."""
+        self._room.take(count)
+        self._sizes[name] = self._sizes.get(name, 0) + count
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+        self._room.give_back(sum(self._sizes.values()))
+        self._sizes.clear()
 
     @staticmethod
     def clean(root: Path) -> int:
@@ -58,10 +85,24 @@ class Spool:
         return len(left)
 
 
-def free_bytes(root: Path) -> int:
-    """What the spool can still take."""
-    found = os.statvfs(root)
-    return found.f_bavail * found.f_frsize
+class SpoolFile(io.FileIO):
+    """A file that counts what is written to it; what is written twice counts twice."""
+
+    def __init__(self, spool: Spool, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.path = path
+        self._spool = spool
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        size = memoryview(data).nbytes
+        self._spool.take(self.path.name, size)
+        written = 0
+        try:
+            written = super().write(data)
+        finally:
+            # The rest of a short write is written, and counted, by the next one.
+            self._spool.take(self.path.name, written - size)
+        return written
 
 
 class LayerFile:
@@ -72,13 +113,13 @@ class LayerFile:
     - `abort` ends the threads and may be called at any time.
     """
 
-    def __init__(self, path: Path, level: int, threads: int = 0) -> None:
-        self._path = path
+    def __init__(self, file: SpoolFile, level: int, threads: int = 0) -> None:
+        self._path = file.path
         self._tar = hashlib.sha256()
         self._blob = hashlib.sha256()
         self._tar_size = 0
         self._size = 0
-        self._file = open(path, "wb")
+        self._file = io.BufferedWriter(file)
         self._compressor = zstandard.ZstdCompressor(
             compression_params=zstandard.ZstdCompressionParameters.from_level(
                 level,
@@ -129,25 +170,33 @@ class LayerFile:
 
 
 class RawFile:
-    """Takes a tar stream as it is: all that there is time for while a desktop stands still."""
+    """Takes a tar stream as it is: all that there is time for while a desktop stands still.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = open(path, "wb", buffering=0)
+    Zeros become a hole, which takes neither time nor room.
+    """
+
+    def __init__(self, file: SpoolFile) -> None:
+        self._file = file
 
     def write(self, data: bytes) -> None:
+        # Long rows of zeros come in pieces of just this size: comparing others costs nothing.
+        if data == ZEROS:
+            self._file.seek(len(data), io.SEEK_CUR)
+            return
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
 
     def close(self) -> None:
-        self._file.close()
+        if not self._file.closed:
+            # A hole at the end is there only when the file's size says so.
+            self._file.truncate()
+            self._file.close()
 
     def compress(self, target: LayerFile, check: Callable[[], None]) -> Blob:
-        """The same stream as a finished layer; the raw file is removed."""
-        with open(self._path, "rb") as file:
+        """The same stream as a finished layer."""
+        with open(self._file.path, "rb") as file:
             _copy(file, target, check)
-        self._path.unlink()
         return target.close()
 
 

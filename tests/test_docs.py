@@ -35,7 +35,7 @@ def test_every_trait_and_value_is_described(generator: Any) -> None:
     assert (DOCS / "configuration.md").read_text() == generator.configuration()
     for _, classes in generator.PROGRAMS:
         for kind in classes:
-            for name, trait in kind.class_own_traits(config=True).items():
+            for name, trait in generator.own_traits(kind).items():
                 assert trait.help, f"{kind.__name__}.{name} has no help"
 
 

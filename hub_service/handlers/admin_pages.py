@@ -4,10 +4,9 @@ from hub_service.errors import PublicError
 from hub_service.handlers.base import ADMIN, needs_scope, status_of
 from hub_service.handlers.pages import PageHandler
 from hub_service.models import (
-    BUILD,
     CANCELLED,
-    COMMIT,
     FAILED,
+    JOB_KINDS,
     OPEN,
     SUCCEEDED,
     UNFINISHED,
@@ -52,7 +51,7 @@ class RequestPage(PageHandler):
     async def post(self, id: str) -> None:
         """Approve or refuse it; show it again, with what was typed, when that is not possible."""
         try:
-            self.services.publishing.decide(
+            request = self.services.publishing.decide(
                 self.person,
                 int(id),
                 self.get_body_argument("state"),
@@ -62,13 +61,23 @@ class RequestPage(PageHandler):
             self.set_status(status_of(error))
             self._show(id, public_error_view(error, self._))
             return
-        self.redirect(f"{self.services.prefix}admin")
+        self.services.published_changed()
+        # Approved, but still open: it is being tried first, which this page shows.
+        waits = request.state == OPEN
+        self.redirect(
+            f"{self.services.prefix}admin{f'/requests/{id}' if waits else ''}"
+        )
 
     def _show(self, id: str, error: dict[str, object] | None = None) -> None:
         request = self.services.publishing.seen(self.person, int(id))
+        version = request.image.version(request.number)
+        test = self.services.publishing.test_of(request)
         self.show(
             "admin_request.html",
             request=request.to_dict(),
+            picture=self.views.picture(request.image, version) if version else "",
+            test=self.views.job(test, self._) if test else None,
+            approved=bool(test and test.request.get("approval")),
             image=self.views.image(request.image, self.person.name),
             error=error,
             reason=self.get_body_argument("reason", ""),
@@ -110,8 +119,12 @@ class AdminImagesPage(PageHandler):
         if self.get_body_argument("act") == "publish":
             # The version that was shown, not one that came since.
             changes = {"published_version": self.form_number("number")}
-        self.services.images.change(self.person, owner, name, changes)
-        self.redirect(f"{self.services.prefix}admin/images")
+        images = self.services.images
+        image = images.change(self.person, owner, name, changes)
+        self.services.published_changed()
+        test = images.test_of(image, changes.get("published_version"))
+        page = f"jobs/{test.id}" if test else "admin/images"
+        self.redirect(f"{self.services.prefix}{page}")
 
 
 class AdminJobsPage(PageHandler):
@@ -134,7 +147,7 @@ class AdminJobsPage(PageHandler):
             next=following,
             query=query,
             states=(*UNFINISHED, SUCCEEDED, FAILED, CANCELLED),
-            kinds=(COMMIT, BUILD),
+            kinds=JOB_KINDS,
             **filters,
         )
 
@@ -169,6 +182,8 @@ def page_of(act: Act) -> str:
         return pages[kind]
     if act.action.startswith("spawn-page."):
         return "admin/order"
+    if act.action.startswith("cleanup."):
+        return "admin/storage"
     owner, _, rest = act.target.partition("/")
     return image_path(owner, rest.partition(":")[0])
 

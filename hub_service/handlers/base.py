@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
@@ -19,14 +19,15 @@ from hub_service.errors import (
     Unavailable,
     sentence,
 )
-from hub_service.models import Person
+from hub_service.models import Person, Server
 from hub_service.services import Services
 from hub_service.views import Views, public_error_view
 
 log = logging.getLogger(__name__)
 
-READ, WRITE, ADMIN = (
+READ, SAVE, WRITE, ADMIN = (
     "custom:desktops:read",
+    "custom:desktops:save",
     "custom:desktops:write",
     "custom:desktops:admin",
 )
@@ -88,17 +89,22 @@ class BaseHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             model["name"] if model.get("kind") == "user" else "",
             frozenset(model.get("groups") or ()),
             admin=ADMIN in scopes,
+            session=None if _unlimited(scopes) else _session(scopes),
         )
 
     @property
     def views(self) -> Views:
         """Makes the wire forms."""
-        return Views(self.services.prefix, self.services.hub_prefix)
+        services = self.services
+        return Views(services.prefix, services.hub_prefix, services.picture_links)
 
     def require_scope(self, scope: str) -> None:
         """Raise Forbidden unless the token or login holds the scope; admin holds all but one."""
         scopes = self.current_user.get("scopes", ())
-        if scope not in scopes and not (ADMIN in scopes and scope != PROFILES):
+        held = scope in scopes or (ADMIN in scopes and scope != PROFILES)
+        if scope == SAVE:
+            held = _unlimited(scopes) or _session(scopes) is not None
+        if not held:
             raise Forbidden(
                 "scope_missing",
                 sentence(
@@ -208,6 +214,21 @@ class NothingHandler(ApiHandler):
 def _refuse(name: str) -> NoReturn:
     """Refuse NaN and Infinity: they are no JSON, and no database takes them."""
     raise ValueError(f"{name} is no number")
+
+
+def _unlimited(scopes: Collection[str]) -> bool:
+    """Say whether all of a person's desktops may be saved."""
+    return not {SAVE, WRITE, ADMIN}.isdisjoint(scopes)
+
+
+def _session(scopes: Collection[str]) -> Server | None:
+    """Return the desktop that a token was made for; its scope names it (`!server=user/name`)."""
+    for scope in scopes:
+        granted, _, place = scope.partition("!server=")
+        if granted == SAVE and place:
+            user, _, name = place.partition("/")
+            return Server(user, name)
+    return None
 
 
 def verbs_of(handler: type[RequestHandler]) -> list[str]:

@@ -38,12 +38,14 @@ class BuildPage(PageHandler):
             for name in ("title", "description", "base", "note", "dockerfile")
         }
         given |= {name: self.form_texts(name) for name in ("apt", "pip", "r")}
+        given["stage"] = bool(self.get_body_argument("stage", ""))
         try:
             request = BuildRequest(
                 title=given["title"],
                 description=given["description"],
                 dockerfile=_text(way, given),
                 context=self.get_body_argument("context", "") if way == TEXT else "",
+                activate=not given["stage"],
             )
             job = await self.services.builds.start(self.person, request)
         except PublicError as error:
@@ -75,6 +77,7 @@ def _given(job: Job) -> dict[str, Any]:
         "title": job.title,
         "description": job.request["description"],
         "dockerfile": job.request["dockerfile"],
+        "stage": not job.request.get("activate", True),
     }
 
 

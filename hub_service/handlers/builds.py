@@ -30,6 +30,8 @@ class BuildsHandler(ApiHandler):
             description=body.get("description", ""),
             dockerfile=dockerfile_of(body),
             context=body.get("context") or "",
+            start_test=body.get("start_test", True),
+            activate=body.get("activate", True),
         )
         job = await self.services.builds.start(self.person, request)
         self.services.reconciler.wake()

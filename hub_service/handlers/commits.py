@@ -3,14 +3,14 @@
 from typing import Any
 
 from hub_service.commits import CommitRequest
-from hub_service.handlers.base import WRITE, ApiHandler, needs_scope
+from hub_service.handlers.base import SAVE, ApiHandler, needs_scope
 from hub_service.models import Server
 
 
 class PreviewHandler(ApiHandler):
     """What a save would take."""
 
-    @needs_scope(WRITE)
+    @needs_scope(SAVE)
     async def post(self) -> None:
         """Return bytes, packages, home and what will be left out."""
         body = self.body("PreviewRequest")
@@ -26,7 +26,7 @@ class PreviewHandler(ApiHandler):
 class CommitsHandler(ApiHandler):
     """Begins saves."""
 
-    @needs_scope(WRITE)
+    @needs_scope(SAVE)
     async def post(self) -> None:
         """Begin to save a desktop; the answer is the job."""
         body = self.body("CommitRequest")
@@ -37,6 +37,8 @@ class CommitsHandler(ApiHandler):
             include_home=body.get("include_home", True),
             exclude=body.get("exclude", ()),
             stop_after=body.get("stop_after", False),
+            start_test=body.get("start_test", False),
+            activate=body.get("activate", True),
         )
         job = await self.services.commits.start(self.person, request)
         self.services.reconciler.wake()

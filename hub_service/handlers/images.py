@@ -51,7 +51,11 @@ class ImageHandler(ApiHandler):
         """Change how it looks, who sees it, which version is active, what it may use."""
         changes = self.body("ImageChanges")
         image = self.services.images.change(self.person, owner, name, changes)
-        self.send(self.views.image(image, self.person.name))
+        self.services.published_changed()
+        wanted = changes.get("published_version", image.published)
+        waits = changes.get("visibility", image.visibility) != image.visibility
+        status = 202 if waits or wanted != image.published else 200
+        self.send(self.views.image(image, self.person.name), status=status)
 
     @needs_scope(WRITE)
     async def delete(self, owner: str, name: str) -> None:

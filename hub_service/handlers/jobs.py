@@ -4,9 +4,9 @@ import json
 
 from tornado.iostream import StreamClosedError
 
-from hub_service.handlers.base import READ, WRITE, ApiHandler, needs_scope
+from hub_service.handlers.base import READ, SAVE, ApiHandler, needs_scope
 from hub_service.models import Job
-from hub_service.policy import require_own_job
+from hub_service.policy import require_cancelled_by, require_own_job
 from hub_service.records import number_of
 
 KEEPALIVE = 25.0
@@ -51,10 +51,11 @@ class JobHandler(OwnJobHandler):
         """Return a job."""
         self.send(self.views.job(self.own(id), self._))
 
-    @needs_scope(WRITE)
+    @needs_scope(SAVE)
     async def delete(self, id: str) -> None:
         """Cancel a job; one that has ended stays as it is."""
         job = self.own(id)
+        require_cancelled_by(self.person, job)
         if job.unfinished:
             job = self.services.jobs.cancel(self.person.name, id)
             self.services.reconciler.wake()

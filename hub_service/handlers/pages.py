@@ -16,11 +16,24 @@ from hub_service.handlers.base import (
     status_of,
 )
 from hub_service.hub_client import RunningServer
-from hub_service.models import COMMIT, PRIVATE, PUBLISHED, SHARED, Server
+from hub_service.models import (
+    BUILD,
+    COMMIT,
+    PRIVATE,
+    PUBLISHED,
+    SHARED,
+    START_TEST,
+    Image,
+    Server,
+    Version,
+)
 from hub_service.naming import ICONS, image_path
 from hub_service.pages import render
-from hub_service.policy import as_seen_by, require_own_job
+from hub_service.policy import as_seen_by, may_try, require_own_job
 from hub_service.views import public_error_view
+
+OWN, OTHERS = 1000, 60
+"""Images on one page: all of one's own, for they are one's own work; others' page by page."""
 
 
 class PageHandler(BaseHandler):
@@ -105,16 +118,21 @@ class ImagesPage(PageHandler):
 
     @needs_scope(READ)
     async def get(self) -> None:
-        """List the person's own images, and those shared with them."""
-        page = self.services.catalogue.images_seen_by(
+        """List the person's own images, and those that others let them start."""
+        query = self.get_query_argument("q", "")
+        name = self.person.name
+        cursor = self.get_query_argument("cursor", "")
+        seen_by = self.services.catalogue.images_seen_by
+        mine = seen_by(self.person, owner=name, query=query, limit=OWN).items
+        page = seen_by(
             self.person,
-            startable=False,
-            query=self.get_query_argument("q", ""),
-            limit=200,
+            not_of=name,
+            startable=True,
+            query=query,
+            cursor=cursor,
+            limit=OTHERS,
         )
-        seen = [as_seen_by(self.person, image) for image in page.items]
-        mine = [image for image in seen if image.owner == self.person.name]
-        others = [image for image in seen if image.owner != self.person.name]
+        others = [as_seen_by(self.person, image) for image in page.items]
         jobs = [
             job
             for job in self.services.jobs.unfinished()
@@ -122,10 +140,12 @@ class ImagesPage(PageHandler):
         ]
         self.show(
             "images.html",
-            mine=[self.views.image(image, self.person.name) for image in mine],
-            others=[self.views.image(image, self.person.name) for image in others],
+            mine=[self.views.image(image, name) for image in ([] if cursor else mine)],
+            others=[self.views.image(image, name) for image in others],
+            later=bool(cursor),
+            next=page.next,
             jobs=[self.views.job(job, self._) for job in jobs],
-            query=self.get_query_argument("q", ""),
+            query=query,
             quota=self.services.quotas.allowance(self.person).to_dict(),
             builds=self.services.builds.settings.template is not None,
             deleted=self.get_query_argument("deleted", ""),
@@ -141,10 +161,12 @@ class ImagePage(PageHandler):
         image = self.services.images.seen(self.person, owner, name)
         may_change = self.person.name == owner or self.person.admin
         request = self.services.publishing.of_image(owner, name) if may_change else None
+        problem = self.services.kubeflow.problem
         self.show(
             "image.html",
             image=self.views.image(image, self.person.name),
-            versions=[version.to_dict() for version in image.versions],
+            versions=[self._version(image, one) for one in image.versions],
+            test=self._test(image),
             active=image.active,
             total=image.bytes,
             may_change=may_change,
@@ -152,7 +174,26 @@ class ImagePage(PageHandler):
             request=request.to_dict() if request else None,
             visibilities=(PRIVATE, SHARED, PUBLISHED),
             icons=ICONS,
+            kubeflow=self.services.kubeflow.enabled,
+            kubeflow_problem=problem and public_error_view(problem, self._),
         )
+
+    def _version(self, image: Image, version: Version) -> dict[str, Any]:
+        """Return a version with its picture, and the link to try it for its owner."""
+        mine = may_try(self.person, image)
+        link = self.views.attempt(image.owner, image.name, version.number)
+        picture = self.views.picture(image, version)
+        return {**version.to_dict(), "picture": picture, "try": link if mine else ""}
+
+    def _test(self, image: Image) -> dict[str, Any] | None:
+        """Return the start-test that is under way, to who may see the job."""
+        if image.owner != self.person.name and not self.person.admin:
+            return None
+        for job in self.services.jobs.unfinished():
+            found = (job.kind, job.owner, job.image)
+            if found == (START_TEST, image.owner, image.name):
+                return self.views.job(job, self._)
+        return None
 
     @needs_scope(WRITE)
     async def post(self, owner: str, name: str) -> None:
@@ -171,6 +212,7 @@ class ImagePage(PageHandler):
             self.services.publishing.ask(person, owner, name, None, note)
         else:
             images.change(person, owner, name, self._changes(act))
+            self.services.published_changed()
         self.redirect(f"{self.services.prefix}{image_path(owner, name)}")
 
     def _changes(self, act: str) -> dict[str, Any]:
@@ -185,6 +227,8 @@ class ImagePage(PageHandler):
             }
         if act == "limit":
             return {"limits": self._limits()}
+        if act == "kubeflow":
+            return {"kubeflow": bool(self.get_body_argument("kubeflow", ""))}
         if act == "share":
             names = {kind: self.form_texts(kind) for kind in ("users", "groups")}
             # A browser does not send a choice that is shown, but not the person's to change.
@@ -225,7 +269,12 @@ class DesktopsPage(PageHandler):
         """List the person's servers, each with a save button."""
         servers = await self.services.hub.servers(self.person.name)
         jobs = self.services.jobs.unfinished()
-        saving = {job.server: job for job in jobs if job.kind == COMMIT}
+        saving = {
+            job.server: job
+            for job in jobs
+            # What was saved and is being tried leaves the desktop alone.
+            if job.kind == COMMIT and not job.result
+        }
         rows = [
             {
                 "server": one,
@@ -259,6 +308,8 @@ class SavePage(PageHandler):
             include_home=bool(self.get_body_argument("include_home", "")),
             exclude=(),
             stop_after=bool(self.get_body_argument("stop_after", "")),
+            start_test=bool(self.get_body_argument("start_test", "")),
+            activate=not self.get_body_argument("stage", ""),
         )
         try:
             job = await self.services.commits.start(self.person, request)
@@ -278,7 +329,15 @@ class SavePage(PageHandler):
         preview = await self.services.commits.preview(
             self.person, server, include_home=True, exclude=()
         )
-        self.show("save.html", server=server, preview=preview, given=given, error=error)
+        tests = self.services.start_tests.enabled
+        self.show(
+            "save.html",
+            server=server,
+            preview=preview,
+            given=given,
+            error=error,
+            tests=tests,
+        )
 
 
 class JobPage(PageHandler):
@@ -288,7 +347,13 @@ class JobPage(PageHandler):
     async def get(self, id: str) -> None:
         """Show a job."""
         job = require_own_job(self.person, self.services.jobs.get(id))
-        self.show("job.html", job=self.views.job(job, self._))
+        self.show(
+            "job.html",
+            job=self.views.job(job, self._),
+            mine=job.owner == self.person.name,
+            staged=not job.request.get("activate", True),
+            log=job.kind in (BUILD, START_TEST) or job.request.get("start_test"),
+        )
 
     @needs_scope(WRITE)
     async def post(self, id: str) -> None:

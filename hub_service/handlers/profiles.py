@@ -1,9 +1,12 @@
 """What a user may start, for the spawner."""
 
+from typing import Any
+
 from hub_service.errors import BadRequest, NotFound, sentence
 from hub_service.handlers.base import PROFILES, ApiHandler, needs_scope
-from hub_service.models import Person
-from hub_service.policy import startable_version
+from hub_service.models import Image, Person, Version
+from hub_service.policy import may_try, startable_version
+from hub_service.records import number_of
 
 LIMIT = 5000
 """More cards than this help nobody; a hub with more shows the newest."""
@@ -14,7 +17,10 @@ class ProfilesHandler(ApiHandler):
 
     @needs_scope(PROFILES)
     async def get(self) -> None:
-        """List the versions that start for `user`, of all images that they may start."""
+        """List the versions that start for `user`, of all images that they may start.
+
+        With `version`, such as alice/gis@3, also that one when it is theirs to try.
+        """
         name = self.get_query_argument("user", "")
         if not name:
             raise BadRequest(
@@ -27,24 +33,40 @@ class ProfilesHandler(ApiHandler):
         # Those that an administrator put first; the sort leaves the others newest first.
         images = sorted(page.items, key=lambda one: one.position or LIMIT + 1)
         items = [
-            {
-                "owner": image.owner,
-                "name": image.name,
-                "title": image.title,
-                "description": image.description or version.note,
-                "version": version.number,
-                "reference": version.reference,
-                "size": version.size,
-                "created": version.created.timestamp(),
-                "visibility": image.visibility,
-                "icon": image.icon,
-                "tags": list(image.tags),
-                "limits": image.limits,
-            }
+            self._profile(image, version)
             for image in images
             if (version := startable_version(person, image))
         ]
+        items += self._tried(person, self.get_query_argument("version", ""))
         self.send({"items": items, "next": None})
+
+    def _tried(self, person: Person, wanted: str) -> list[dict[str, Any]]:
+        """Return the version that its owner wants to try, whether it is active or not."""
+        owner, _, rest = wanted.partition("/")
+        name, _, number = rest.rpartition("@")
+        image = self.services.catalogue.image(owner, name)
+        version = image.version(number_of(number) or 0) if image else None
+        if image is None or version is None or not may_try(person, image):
+            return []
+        return [{**self._profile(image, version), "staged": True}]
+
+    def _profile(self, image: Image, version: Version) -> dict[str, Any]:
+        return {
+            "owner": image.owner,
+            "name": image.name,
+            "title": image.title,
+            "description": image.description or version.note,
+            "version": version.number,
+            "reference": version.reference,
+            "size": version.size,
+            "created": version.created.timestamp(),
+            "visibility": image.visibility,
+            "icon": image.icon,
+            "tags": list(image.tags),
+            "limits": image.limits,
+            "picture": self.views.picture(image, version),
+            "staged": False,
+        }
 
 
 class StartsHandler(ApiHandler):

@@ -14,7 +14,12 @@ class PublicationHandler(ApiHandler):
     def view(self, request: PublicationRequest) -> dict[str, object]:
         """Return a request's wire form, with the links of its image."""
         image = self.views.image(request.image, self.person.name)
-        return {**request.to_dict(), "image": image}
+        test = self.services.publishing.test_of(request)
+        return {
+            **request.to_dict(),
+            "image": image,
+            "start_test": test.id if test else None,
+        }
 
 
 class AskHandler(PublicationHandler):
@@ -27,6 +32,7 @@ class AskHandler(PublicationHandler):
         request = self.services.publishing.ask(
             self.person, owner, name, body.get("version"), body.get("note", "")
         )
+        self.services.reconciler.wake()
         self.send(self.view(request), status=201)
 
 
@@ -57,7 +63,10 @@ class RequestHandler(PublicationHandler):
         request = self.services.publishing.decide(
             self.person, int(id), body["state"], body.get("reason", "")
         )
-        self.send(self.view(request))
+        self.services.published_changed()
+        # Approved, but still open: it is being tried first.
+        waits = request.state == OPEN
+        self.send(self.view(request), status=202 if waits else 200)
 
 
 class AuditHandler(ApiHandler):

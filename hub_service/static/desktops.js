@@ -6,6 +6,20 @@ for (const button of document.querySelectorAll("[data-confirm]")) {
   });
 }
 
+const reload = document.querySelector("[data-reload]");
+if (reload) setInterval(() => refresh(reload), 1000 * reload.dataset.reload);
+
+// Only the marked part is replaced: what a person types or reads elsewhere stays. At the end of
+// what it shows, the whole page comes anew.
+async function refresh(part) {
+  const answer = await fetch(location.href);
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("[data-reload]");
+  if (!fresh) location.reload();
+  else if (fresh.innerHTML !== part.innerHTML) part.innerHTML = fresh.innerHTML;
+}
+
 const place = document.getElementById("job");
 if (place) follow(place);
 
@@ -67,6 +81,8 @@ function show(place, job) {
   byId("job-running").hidden = !running;
   byId("job-succeeded").hidden = job.state !== "succeeded";
   byId("job-failed").hidden = job.state !== "failed" && job.state !== "cancelled";
+  const anyway = byId("job-anyway");
+  if (anyway) anyway.hidden = job.error?.code !== "start_test_failed";
   byId("job-details").textContent = job.error ? JSON.stringify(job.error, null, 2) : "";
 }
 

@@ -56,6 +56,14 @@ export interface Preview {
   volumes: string[];
   seconds_estimate: number | null;
   image: (ImageRef & { next_version: number }) | null;
+  /** All images of the person: a title of theirs means a new version of it. */
+  images: OwnImage[];
+}
+
+export interface OwnImage {
+  name: string;
+  title: string;
+  next_version: number;
 }
 
 export interface PreviewRequest {

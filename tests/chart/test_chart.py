@@ -9,6 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from snapshot_agent.room import quantity
 from tests.chart.conftest import CHART, Objects, Render
 
 EVERYTHING: dict[str, Any] = {
@@ -76,6 +77,16 @@ def test_the_agent_reads_the_layers_of_the_node_and_changes_none(
     )
 
 
+@pytest.mark.parametrize("size", ["20Gi", "1.5Gi"])
+def test_the_agent_knows_the_size_limit_of_its_spool(render: Render, size: str) -> None:
+    objects = render({"snapshotAgent": {"spoolSize": size}})
+    volumes = {one["name"]: one for one in pods(objects)["snapshot-agent"]["volumes"]}
+    assert volumes["spool"]["emptyDir"]["sizeLimit"] == size
+    config = objects["ConfigMap", "snapshot-agent"]["data"]["config.json"]
+    limit = json.loads(config)["SnapshotAgent"]["spool_limit"]
+    assert limit == size and quantity(limit) > 0
+
+
 def test_the_ca_bundle_reaches_programs_and_desktops(render: Render) -> None:
     objects = render({"extraCaBundle": "CERTIFICATES"})
     assert (
@@ -106,7 +117,24 @@ def test_postgresql_needs_no_volume(render: Render) -> None:
     url = "postgresql+psycopg://u:p@db/desktops"
     objects = render({"hubService": {"databaseUrl": url}})
     assert ("PersistentVolumeClaim", "hub-service") not in objects
-    assert url in objects["ConfigMap", "hub-service"]["data"]["config.json"]
+    assert objects["Secret", "hub-service-database"]["stringData"]["url"] == url
+    assert database_of(objects) == "hub-service-database"
+    # The URL holds the password.
+    for (kind, _), content in objects.items():
+        assert kind == "Secret" or url not in json.dumps(content)
+
+
+def test_the_databases_url_may_be_in_a_secret_of_ones_own(render: Render) -> None:
+    objects = render({"hubService": {"databaseSecret": "ours"}})
+    assert ("PersistentVolumeClaim", "hub-service") not in objects
+    assert database_of(objects) == "ours"
+
+
+def database_of(objects: Objects) -> str:
+    """Return the Secret from which hub_service gets its database."""
+    environment = pods(objects)["hub-service"]["containers"][0]["env"]
+    [entry] = [one for one in environment if one["name"] == "DATABASE_URL"]
+    return str(entry["valueFrom"]["secretKeyRef"]["name"])
 
 
 def test_a_registry_of_ones_own_leaves_out_the_charts(render: Render) -> None:
@@ -188,3 +216,68 @@ def test_the_json_schema_is_made_from_the_one_people_read() -> None:
     before = (CHART / "values.schema.json").read_text()
     subprocess.run([sys.executable, str(script)], check=True)
     assert (CHART / "values.schema.json").read_text() == before
+
+
+def test_kubeflows_form_is_one_config_map_that_may_be_changed(render: Render) -> None:
+    objects = render({"kubeflow": {"namespace": "kubeflow"}})
+    roles = [
+        one
+        for (kind, _), one in objects.items()
+        if kind == "Role" and one["metadata"].get("namespace") == "kubeflow"
+    ]
+    [rule] = [rule for role in roles for rule in role["rules"]]
+    assert rule["resourceNames"] == ["jupyter-web-app-config"]
+    assert rule["verbs"] == ["get", "patch"]
+
+
+def start_test(objects: Objects) -> dict[str, Any]:
+    """Return the pod of a start-test."""
+    files = objects["ConfigMap", "hub-service"]["data"]
+    job = json.loads(files["start-test.json"])
+    pod: dict[str, Any] = job["spec"]["template"]["spec"]
+    return pod
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING])
+def test_what_is_tried_has_no_privilege_and_nothing_of_anybody(
+    render: Render, values: dict[str, Any]
+) -> None:
+    pod = start_test(render(values))
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 1000
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["activeDeadlineSeconds"] == 600
+    assert {"name": "registry-pull"} in pod["imagePullSecrets"]
+    assert [one["name"] for one in pod["containers"]] == ["desktop", "tester"]
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]
+        # Every variable is written out: none comes from a Secret, or from the hub.
+        assert all("value" in one for one in container["env"])
+        names = {one["name"] for one in container["env"]}
+        assert "JUPYTERHUB_API_TOKEN" not in names
+    volumes = pod.get("volumes", [])
+    assert [one["name"] for one in volumes] == (["ca-bundle"] if values else [])
+
+
+def test_a_hub_without_start_tests_or_builds_makes_no_jobs(render: Render) -> None:
+    off = {"startTests": {"enabled": False}}
+    objects = render(off)
+    files = objects["ConfigMap", "hub-service"]["data"]
+    assert "start-test.json" not in files
+    assert ("NetworkPolicy", "start-tests") not in objects
+    settings = json.loads(files["config.json"])["HubService"]
+    assert settings["start_test_template_file"] == ""
+
+    def may(objects: Objects) -> set[str]:
+        rules = objects["Role", "hub-service"]["rules"]
+        return {one for rule in rules for one in rule["resources"]}
+
+    tests_only = render({"builds": {"enabled": False}})
+    assert may(tests_only) == {"pods", "jobs", "pods/log", "deployments"}
+    without = {**off, "builds": {"enabled": False}, "registry": {"enabled": False}}
+    assert may(render(without)) == {"pods"}

@@ -182,4 +182,4 @@ async def test_a_reading_token_does_not_save(world: World) -> None:
     reader = real_desk(world, world.hub.add_user("alice", READ))
     assert (await reader.later("images")).code == 0
     result = await reader.later("save", "GIS course")
-    assert (result.code, "custom:desktops:write" in result.errors) == (3, True)
+    assert (result.code, "custom:desktops:save" in result.errors) == (3, True)

@@ -151,6 +151,15 @@ def test_events_may_come_in_any_pieces() -> None:
         assert list(read_events(pieces)) == expected
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children hear SIGINT: a shell's background job ignores it, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_the_job_and_says_how_to_look_again(
     desk: Desk, fake: FakeHubService
 ) -> None:

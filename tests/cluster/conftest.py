@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +24,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from snapshot_agent.containerd import Containerd
+
+ROOT = Path(__file__).parent.parent.parent
 HUB = "http://127.0.0.1:30080"
 REGISTRY = "http://127.0.0.1:30500"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -107,11 +111,33 @@ class Demo:
         accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
         return httpx.Client(base_url=REGISTRY, auth=auth, timeout=30, headers=accept)
 
-    def restart(self, kind: str, name: str) -> None:
+    def kill(self, name: str) -> None:
         """Kill the pods of a program at once, as a crash does."""
         labels = f"app.kubernetes.io/component={name}"
         self.kubectl("delete", "pod", "-l", labels, "--grace-period=0", "--force")
+
+    def restart(self, kind: str, name: str) -> None:
+        """Kill the pods of a program, and wait for those that come after them."""
+        self.kill(name)
         self.kubectl("rollout", "status", f"{kind}/{name}", "--timeout=120s")
+
+    @contextmanager
+    def registry_held(self) -> Iterator[None]:
+        """Have a registry that answers nothing until the end of the block."""
+        labels = "app.kubernetes.io/component=registry"
+        [pod] = self.get("pods", "-l", labels)["items"]
+        [status] = pod["status"]["containerStatuses"]
+        container = status["containerID"].removeprefix("containerd://")
+        command = [sys.executable, "-m", "devcluster", "env"]
+        settings = subprocess.check_output(command, cwd=ROOT, text=True).split()
+        node = dict(one.split("=", 1) for one in settings)
+        containerd = Containerd(node["CONTAINERD_SOCKET"])
+        containerd.pause(container)
+        try:
+            yield
+        finally:
+            containerd.resume(container)
+            containerd.close()
 
     @contextmanager
     def without_registry(self) -> Iterator[None]:
@@ -224,12 +250,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     return report
 
 
-def wait_for(what: str, condition: Callable[[], Any], timeout: float = 60) -> Any:
+def wait_for(
+    what: str, condition: Callable[[], Any], timeout: float = 60, every: float = 0.5
+) -> Any:
     """Wait until a condition holds and return its value."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
-        time.sleep(0.5)
+        time.sleep(every)
     raise AssertionError(f"{what}: not within {timeout:g} s")

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import APIResponse, Page, expect
@@ -20,6 +21,8 @@ COLOURS = """() => {
   }
   return [...seen];
 }"""
+
+METER = "meters => meters.map(one => one.getAttribute('aria-valuenow'))"
 
 
 def start(page: Page, user: str, card: str, session: str, server: str = "") -> None:
@@ -87,10 +90,20 @@ def type_in_terminal(
     assert code == "0", f"{command}: exit code {code}"
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A save as the person at the toolbar saw it."""
+
+    link: str
+    began: float
+    ended: float
+    percents: list[int]
+
+
 def save(
     page: Page, name: str, *, news: str = "", see: Callable[[], None] | None = None
-) -> str:
-    """Save the desktop by the toolbar; return where its link leads.
+) -> Saved:
+    """Save the desktop by the toolbar, and watch the meter until the end.
 
     `see` is called while the dialog shows what will be saved.
     """
@@ -100,24 +113,37 @@ def save(
     expect(page.locator(".save-dialog")).to_contain_text(re.compile(r"MB|kB"))
     if see:
         see()
+    began = time.time()
     page.click(".save-dialog button[type=submit]")
-    link = page.locator(".save-dialog .end a.primary")
     failed = page.locator(".save-dialog .end.failed")
-    link.or_(failed).first.wait_for(timeout=240_000)
+    link = page.locator(".save-dialog .end a.primary")
+    percents: list[int] = []
+
+    def over() -> bool:
+        shown = page.locator(".save-dialog .meter").evaluate_all(METER)
+        percents.extend(int(one) for one in shown if one is not None)
+        return link.or_(failed).first.is_visible()
+
+    wait_for("the end of the save", over, 240, every=0.05)
+    ended = time.time()
     assert not failed.is_visible(), failed.inner_text()
-    return link.get_attribute("href") or ""
+    return Saved(link.get_attribute("href") or "", began, ended, percents)
 
 
-def post(page: Page, path: str, body: dict[str, Any]) -> APIResponse:
-    """Post to hub_service's API as the person's browser does, with the XSRF token of its pages."""
+def headers(page: Page) -> dict[str, str]:
+    """Return what a change by hub_service's API needs: the XSRF token of its pages."""
     [token] = [
         one["value"]
         for one in page.context.cookies()
         if one["name"] == "_xsrf" and one["path"] == "/services/desktops/"
     ]
-    headers = {
+    return {
         "X-XSRFToken": token,
         "Sec-Fetch-Mode": "cors",
         "Sec-Fetch-Site": "same-origin",
     }
-    return page.request.post(f"{API}{path}", data=body, headers=headers)
+
+
+def post(page: Page, path: str, body: dict[str, Any]) -> APIResponse:
+    """Post to hub_service's API as the person's browser does."""
+    return page.request.post(f"{API}{path}", data=body, headers=headers(page))

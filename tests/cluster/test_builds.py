@@ -5,7 +5,7 @@ import re
 import tarfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,11 @@ from hub_service import build_pod
 from hub_service.build_policy import source_policy
 from tests.axe import barriers, needs_axe
 from tests.cluster.conftest import Demo, Visit, wait_for
-from tests.cluster.desktop import painted
+from tests.cluster.desktop import API, headers, painted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
 
 PREFIX = "/services/desktops/"
-API = f"{PREFIX}api/v1"
 Shoot = Callable[[Page, str], None]
 FORBIDDEN = (
     "10.96.0.1 443",
@@ -77,20 +76,16 @@ class Builder:
         return over
 
     def _send(self, verb: str, path: str, **fields: Any) -> Any:
-        cookies = self.page.context.cookies(f"http://127.0.0.1:30080{PREFIX}")
-        token = next(
-            one["value"]
-            for one in cookies
-            if one["name"] == "_xsrf" and one["path"] == PREFIX
-        )
         send = getattr(self.page.request, verb)
-        return send(f"{API}/{path}", headers={"X-XSRFToken": token}, **fields)
+        return send(f"{API}/{path}", headers=headers(self.page), **fields)
 
 
 @pytest.fixture(scope="module")
-def builder(visit: Visit, cluster: Demo) -> Builder:
+def builder(visit: Visit, cluster: Demo) -> Iterator[Builder]:
     name = f"bea-{uuid.uuid4().hex[:6]}"
-    return Builder(visit(name), name)
+    yield Builder(visit(name), name)
+    claim = build_pod.lock_name(name)
+    cluster.kubectl("delete", "pvc", claim, "--wait=false", check=False)
 
 
 def leftovers(cluster: Demo) -> str:

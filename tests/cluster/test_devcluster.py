@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.cgroup import Cgroup
+from devcluster.control_plane import ETCD_HEALTH_PORT
 from devcluster.image import pause_archive
 from devcluster.network import SWITCHES, TOUCHED
 from devcluster.owner import OwnerRecord
@@ -175,6 +177,7 @@ def test_the_whole_life(
     succeed(devcluster("down"))
     assert machine() == before
 
+    check_a_broken_component(settings, devcluster)
     check_a_killed_cluster(settings, devcluster)
     succeed(devcluster("down"))
     assert machine() == before
@@ -239,6 +242,21 @@ def check_a_dead_component(devcluster: Devcluster, first: dict[str, int]) -> Non
     now = pids(devcluster)
     assert now["coredns"] != first["coredns"]
     assert {**now, "coredns": 0} == {**first, "coredns": 0}
+
+
+def check_a_broken_component(settings: Settings, devcluster: Devcluster) -> None:
+    """`up` names what cannot start, and shows the end of its log; then all is well again."""
+    with socket.create_server(("127.0.0.1", ETCD_HEALTH_PORT)):
+        failed = devcluster("up")
+    assert failed.returncode == 1
+    said = failed.stderr.splitlines()
+    assert any(
+        line.endswith(f"etcd ended. The end of {settings.logs / 'etcd.log'}:")
+        for line in said
+    ), said
+    log = (settings.logs / "etcd.log").read_text().splitlines()
+    assert log[-1] in said
+    assert f":{ETCD_HEALTH_PORT}: bind: address already in use" in failed.stderr
 
 
 def check_a_killed_cluster(settings: Settings, devcluster: Devcluster) -> None:

@@ -4,25 +4,37 @@ One person's way through the real thing, in the order in which people do it. Eac
 needs the one before, so they are one test.
 """
 
-import io
 import json
+import mmap
 import re
 import tarfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-import zstandard
 from playwright.sync_api import Page
 
 from tests.cluster.conftest import Demo, Visit, wait_for
-from tests.cluster.desktop import COLOURS, painted, save, start, stop, type_in_terminal
+from tests.cluster.desktop import (
+    API,
+    COLOURS,
+    painted,
+    save,
+    start,
+    stop,
+    type_in_terminal,
+)
+from tests.cluster.hands import Hands
+from tests.cluster.layers import SavedImage, saved
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
 
+Shoot = Callable[[Page, str], None]
 WALLPAPER = 0x1F6F78
+KEY = b"KEY-OF-THE-TEST"
+LITTER = re.compile(r"(^|/)\.ssh/|\.X\d+-lock|\.X11-unix|^tmp/.|^run/.|\.ICEauthority")
 GONE = "/usr/share/backgrounds/desktops/dawn.svg"
 SET_UP = [
     ("sudo apt-get update -qq && sudo apt-get install -y -qq cowsay", 240),
@@ -38,22 +50,21 @@ SET_UP = [
     ("mkdir -p ~/.ssh && echo KEY-OF-THE-TEST > ~/.ssh/id_rsa", 30),
     ("env > ~/notes.txt", 30),
 ]
-EVERYWHERE = """
+# Bytes that do not compress, so that there is something to watch.
+MUCH = "head -c 400000000 /dev/urandom | sudo tee /opt/much >/dev/null"
+# As somebody pastes it, and as a program keeps it: only the environment of a terminal has none.
+PASTED = """
 set -e
-for folder in /usr/share/doc/tini-test /usr/local/lib/desktop /etc/xdg /usr/share/applications; do
-  sudo mkdir -p $folder
-  echo one | sudo tee $folder/made >/dev/null
-  sudo mv $folder/made $folder/renamed
-  sudo chmod 600 $folder/renamed
-  sudo rm $folder/renamed
-done
-sudo rmdir /usr/share/doc/tini-test
-touch ~/made && rm ~/made
+echo "export TOKEN=$JUPYTERHUB_API_TOKEN" > ~/pasted.txt
+head -c 1500000 /dev/zero | tr '\\0' x > ~/deep.txt
+{ printf %s "$JUPYTERHUB_API_TOKEN"; seq 50000; } >> ~/deep.txt
+for file in ~/pasted.txt ~/deep.txt; do grep -qF "$JUPYTERHUB_API_TOKEN" $file; done
+printf %s "$JUPYTERHUB_API_TOKEN"
 """
 
 
 def test_a_desktop_is_set_up_saved_and_started_again(
-    cluster: Demo, visit: Visit, shoot: Callable[[Page, str], None]
+    cluster: Demo, visit: Visit, shoot: Shoot
 ) -> None:
     user = f"teacher-{uuid.uuid4().hex[:6]}"
     page = visit(user)
@@ -65,32 +76,14 @@ def test_a_desktop_is_set_up_saved_and_started_again(
         type_in_terminal(page, cluster, pod, command, seconds)
     wait_for("the wallpaper", lambda: shows_wallpaper(page), 30)
     shoot(page, "desktop")
+    secrets = [KEY, cluster.run(pod, PASTED).encode()]
+    cluster.run(pod, MUCH)
 
-    def dialog_open() -> None:
-        shoot(page, "save-dialog")
-        cluster.run(pod, EVERYWHERE)
-
-    link = save(page, "GIS course", news="adds cowsay", see=dialog_open)
-    shoot(page, "saved")
-    cluster.run(pod, EVERYWHERE)
-    assert cluster.run(pod, "cowsay works")
-    first = version_of(page, user)
-    token = cluster.run(pod, "echo -n $JUPYTERHUB_API_TOKEN")
-    assert len(token) > 20
-    check_layer(cluster, user, first, [b"KEY-OF-THE-TEST", token.encode()])
-
+    link, first = save_while_working(cluster, page, user, shoot)
+    check_nothing_leaks(cluster, user, first, secrets)
+    check_left_out(page, ".ssh", "pasted.txt", "deep.txt")
     stop(page, user, cluster)
-    page.goto(link)
-    painted(page)
-    again = cluster.pod_of(user, "gis-course")
-    check_saved(cluster, again)
-    # A volume covers the home here; what was saved of the home is in it all the same.
-    wait_for("the wallpaper", lambda: shows_wallpaper(page), 30)
-    shoot(page, "started-for-use")
-    assert (
-        cluster.run(again, "sudo -n true 2>&1 && echo root || true").strip() != "root"
-    )
-    stop(page, user, cluster, "gis-course")
+    start_for_use(cluster, page, user, link, shoot)
 
     # Once more as a customise session; then saved again.
     start(page, user, "GIS course", "customise")
@@ -98,14 +91,57 @@ def test_a_desktop_is_set_up_saved_and_started_again(
     check_saved(cluster, pod)
     wait_for("the wallpaper", lambda: shows_wallpaper(page), 30)
     shoot(page, "started-again")
-    assert cluster.run(pod, "ls ~/.ssh 2>/dev/null || true") == ""
-    cluster.run(pod, "echo second > ~/second")
+    gone = "~/.ssh ~/pasted.txt ~/deep.txt"
+    assert cluster.run(pod, f"ls -d {gone} 2>/dev/null || true") == ""
+    secrets.append(cluster.run(pod, PASTED).encode())
     save(page, "GIS course", news="a second file")
     second = version_of(page, user)
     assert second["number"] == 2
-    assert second["layers"] <= first["layers"] + 2
+    assert first["layers"] < second["layers"] <= first["layers"] + 2
+    for version in (first, second):
+        check_nothing_leaks(cluster, user, version, secrets)
+    check_left_out(page, "pasted.txt", "deep.txt")
     stop(page, user, cluster)
     delete(cluster, page, user, [first["digest"], second["digest"]])
+
+
+def save_while_working(
+    cluster: Demo, page: Page, user: str, shoot: Shoot
+) -> tuple[str, dict[str, Any]]:
+    """Save for the first time; in every layer of the image somebody goes on working."""
+    pod = cluster.pod_of(user)
+    below, files = layers_below(cluster, pod)
+    with Hands(cluster, pod, files) as hands:
+        told = save(
+            page,
+            "GIS course",
+            news="adds cowsay",
+            see=lambda: shoot(page, "save-dialog"),
+        )
+        hands.wait_for_rounds(2)
+    shoot(page, "saved")
+    assert hands.rounds(told.began, told.ended) >= 2 and hands.rounds(told.ended) >= 2
+    check_meter(told.percents)
+    assert cluster.run(pod, "cowsay works")
+    version = version_of(page, user)
+    # One of what was read, and one of what was done until the desktop stood still.
+    assert version["layers"] == below + 2
+    return told.link, version
+
+
+def start_for_use(
+    cluster: Demo, page: Page, user: str, link: str, shoot: Shoot
+) -> None:
+    """Start the saved desktop by the link that its save ended with."""
+    page.goto(link)
+    painted(page)
+    pod = cluster.pod_of(user, "gis-course")
+    check_saved(cluster, pod)
+    # A volume covers the home here; what was saved of the home is in it all the same.
+    wait_for("the wallpaper", lambda: shows_wallpaper(page), 30)
+    shoot(page, "started-for-use")
+    assert cluster.run(pod, "sudo -n true 2>&1 && echo root || true").strip() != "root"
+    stop(page, user, cluster, "gis-course")
 
 
 def shows_wallpaper(page: Page) -> bool:
@@ -136,45 +172,49 @@ def check_saved(cluster: Demo, pod: str) -> None:
     assert "cowsay" in cluster.run(pod, "dpkg -s cowsay")
 
 
-def check_layer(
+def check_meter(percents: list[int]) -> None:
+    """The meter rose, through something between nothing and everything, and never fell."""
+    assert percents == sorted(percents)
+    assert any(0 < percent < 100 for percent in percents), percents
+
+
+def layers_below(cluster: Demo, pod: str) -> tuple[int, list[str]]:
+    """Return how many layers a desktop's image has, and a file of each of them."""
+    [container] = cluster.get("pod", pod)["spec"]["containers"]
+    host, _, path = container["image"].partition("/")
+    repository, _, tag = path.rpartition(":")
+    with httpx.Client(base_url=f"http://{host}") as registry:
+        image = SavedImage(registry, repository, tag)
+        return len(image.layers), image.a_file_of_each_layer()
+
+
+def check_nothing_leaks(
     cluster: Demo, user: str, version: dict[str, Any], secrets: list[bytes]
 ) -> None:
-    """No token, key or lock of the session is in the layers that the save added."""
-    names = set()
+    """No token, key or lock of a session is in what the saves have made of the image."""
+    assert all(len(secret) > 10 for secret in secrets)
     with cluster.registry() as registry:
-        for layer in new_layers(registry, user, version):
-            for name, content in members(layer):
-                names.add(name)
-                assert not any(secret in content for secret in secrets), name
-    litter = [
-        name
-        for name in names
-        if re.search(
-            r"(^|/)\.ssh/|\.X\d+-lock|\.X11-unix|^tmp/.|^run/.|\.ICEauthority", name
-        )
-    ]
-    assert litter == []
+        repository = version["reference"].split("/", 1)[1].split("@")[0].split(":")[0]
+        image = SavedImage(registry, repository, version["digest"])
+        for what, content in image.documents().items():
+            assert not [one for one in secrets if one in content], what
+        names = []
+        for layer in filter(saved, image.layers):
+            with image.tar(layer) as file:
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+                    assert not [one for one in secrets if whole.find(one) >= 0], layer
+                with tarfile.open(fileobj=file, mode="r:") as tar:
+                    names += [name.removeprefix("./") for name in tar.getnames()]
+    assert [name for name in names if LITTER.search(name)] == []
     assert "usr/games/cowsay" in names
 
 
-def new_layers(
-    registry: httpx.Client, user: str, version: dict[str, Any]
-) -> Iterator[bytes]:
-    """Return the layers that the base image does not have."""
-    where = version["reference"].split("/", 1)[1].split("@")[0]
-    manifest = registry.get(f"/v2/{where}/manifests/{version['digest']}").json()
-    for layer in manifest["layers"]:
-        if "zstd" in layer["mediaType"]:
-            yield registry.get(f"/v2/{where}/blobs/{layer['digest']}").content
-
-
-def members(layer: bytes) -> Iterator[tuple[str, bytes]]:
-    """Return a layer's names and the contents of its files."""
-    stream = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(layer))
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
-        for member in tar:
-            content = tar.extractfile(member) if member.isfile() else None
-            yield member.name.removeprefix("./"), content.read() if content else b""
+def check_left_out(page: Page, *names: str) -> None:
+    """The newest save says which files of the home it has left out as secrets."""
+    job = page.request.get(f"{API}/jobs").json()["items"][0]
+    left_out = {one["path"]: one["reason"] for one in job["result"]["left_out"]}
+    for name in names:
+        assert left_out.get(f"/home/jovyan/{name}") == "secret", left_out
 
 
 def delete(cluster: Demo, page: Page, user: str, digests: list[str]) -> None:

@@ -142,6 +142,12 @@ def test_an_image_is_published_by_an_administrator(
     row = admin.locator("li", has_text=person.name)
     row.locator("text=Look at it").click()
     expect(admin.locator("blockquote")).to_have_text("for the geography course")
+
+    def tried() -> bool:
+        admin.reload()
+        return "came up" in admin.locator("#start-test").inner_text()
+
+    wait_for("its desktop was seen", tried, 120)
     shoot(admin, "admin-request")
     admin.click("button[value=approved]")
     expect(admin.locator("h2", has_text="Answered")).to_be_visible()

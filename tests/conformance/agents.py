@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,18 @@ class Agent:
         assert status["state"] == "succeeded", status
         result: dict[str, Any] = status["result"]
         return result
+
+    def add_pod(self, node: Node, uid: str) -> None:
+        """A further desktop on a fake node, with the same filesystem."""
+        assert node.fake is not None
+        first = node.fake.containers[node.container_id]
+        labels = first.labels | {"io.kubernetes.pod.uid": uid}
+        node.fake.containers[uid] = replace(first, id=uid, labels=labels)
+        self.kubernetes.pods.append(FakePod(uid, containers={"notebook": uid}))
+
+    def clean(self) -> bool:
+        """Nothing of a save is left on the node."""
+        return not list(self.spool.iterdir()) and not list(self.state.iterdir())
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Fixtures that exist twice: on a fake and on the real thing.
 
 registry    a running registry, once the fake and once distribution's own
+proxy       a way to `registry` that breaks when it is told to
 http        an HTTP client, closed at the end
 client      the RegistryClient on `registry`
 image       a small image of two layers
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 from oci.client import RegistryClient
+from tests.fakes.fault_proxy import FaultProxy
 from tests.images import Image, make_image
 
 from .agents import Agent, running_agent
@@ -44,6 +46,13 @@ def registry(
         pytest.skip(MISSING)
     with real_registry(tmp_path, binary) as server:
         yield server
+
+
+@pytest.fixture
+def proxy(registry: RegistryServer) -> Iterator[FaultProxy]:
+    host, port = registry.host.split(":")
+    with FaultProxy(host, int(port)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -59,6 +59,13 @@ class Node:
         finally:
             client.close()
 
+    def await_state(self, state: TaskState) -> None:
+        """Wait until the container is in a state."""
+        deadline = time.monotonic() + 30
+        while self.state() is not state:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
     def pause(self) -> None:
         self._task("pause")
 

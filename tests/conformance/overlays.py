@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from snapshot_agent.exclusions import Rules
 from snapshot_agent.index import Index
 from snapshot_agent.layer import TarWriter
 from snapshot_agent.lower import LowerView
-from snapshot_agent.spool import RawFile
+from snapshot_agent.room import Room
+from snapshot_agent.spool import RawFile, Spool
 from tests.trees import apply, copy
 
 
@@ -64,7 +66,8 @@ class Saver:
         self, mounted: Overlay, folder: Path, rules: Rules | None = None
     ) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self._spool = Spool(Room(folder), "test")
+        self._spool.make()
         self.rules = rules or Rules(
             home="/home/jovyan", mounts=(), asked=(), include_home=True
         )
@@ -73,7 +76,7 @@ class Saver:
         self.walker = Walker(
             str(mounted.upper), self.lower, self.rules, self._leave_out
         )
-        self._index_file = open(folder / "index", "w+b")
+        self._index_file = open(self._spool.path / "index", "w+b")
         self.index = Index(self._index_file)
         self.canaries: tuple[bytes, ...] = ()
         self.unsettled: list[str] = []
@@ -105,8 +108,7 @@ class Saver:
         return self._write("second.tar", self.index.changes(self.walker), live=False)
 
     def _write(self, name: str, changes: object, live: bool) -> Path:
-        path = self.folder / name
-        sink = RawFile(path)
+        sink = RawFile(self._spool.open(name))
         try:
             writer = self._writer(sink, live)
             for change in changes:  # type: ignore[attr-defined]
@@ -117,7 +119,7 @@ class Saver:
             self.entries = writer.entries
         finally:
             sink.close()
-        return path
+        return self._spool.path / name
 
 
 def flatten(lowers: list[Path], base: Path) -> Path:
@@ -145,3 +147,21 @@ def rebuilt(lowers: list[Path], base: Path, layers: list[Path]) -> Path:
 
 def set_opaque(path: Path) -> None:
     os.setxattr(path, "trusted.overlay.opaque", b"y")
+
+
+@contextmanager
+def touching(path: Path) -> Iterator[None]:
+    """Something of the file changes all the time."""
+    stop = threading.Event()
+
+    def touch() -> None:
+        while not stop.wait(0.002):
+            os.utime(path)
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -172,15 +172,8 @@ async def test_a_home_on_a_volume_is_told_and_not_taken(
 async def test_one_node_does_so_many_saves_at_once(agent: Agent, node: Node) -> None:
     import asyncio
 
-    assert node.fake is not None
     for number in range(3):
-        name = f"other-{number}"
-        container = node.fake.containers[node.container_id]
-        labels = container.labels | {"io.kubernetes.pod.uid": name}
-        copy = type(container)(**(vars(container) | {"id": name, "labels": labels}))
-        node.fake.containers[name] = copy
-        pod = type(agent.pod)(name, containers={"notebook": name})
-        agent.kubernetes.pods.append(pod)
+        agent.add_pod(node, f"other-{number}")
     (node.merged / "opt/big").write_bytes(bytes(300_000_000))
     answers = [
         await agent.http.post(

@@ -37,10 +37,12 @@ class FakeAgent:
         self.bodies: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
         self.refuse: tuple[int, str] | None = None
+        self.refused: tuple[str, ...] = ("GET", "POST", "DELETE")
         self.error = ("registry_unavailable", "the registry did not answer")
         self.push_before_failing = False
         self.result: dict[str, Any] = {}
         """What the results say otherwise."""
+        self.wanted: list[dict[str, Any]] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
@@ -49,6 +51,7 @@ class FakeAgent:
         routes = [
             ("/v1/preview", PreviewHandler, fake),
             ("/v1/commits", CommitsHandler, fake),
+            ("/v1/images", ImagesHandler, fake),
             ("/v1/commits/([^/]+)", CommitHandler, fake),
         ]
         async with serving(routes) as address:
@@ -111,7 +114,7 @@ class AgentHandler(JsonHandler):
         self.fake.tokens.add(token)
         if token in ("", "wrong"):
             self.error(401, "forbidden")
-        elif self.fake.refuse:
+        elif self.fake.refuse and self.request.method in self.fake.refused:
             self.error(*self.fake.refuse)
 
     def error(self, status: int, code: str) -> None:
@@ -136,6 +139,19 @@ class CommitsHandler(AgentHandler):
     async def post(self) -> None:
         """Begin one."""
         self.answer(202, await self.fake.start(self.body))
+
+
+class ImagesHandler(AgentHandler):
+    """What should be on the node."""
+
+    def put(self) -> None:
+        """Have it all there at once."""
+        self.fake.wanted = self.body["images"]
+        states = [
+            {"reference": one["reference"], "state": "ready", "why": ""}
+            for one in self.fake.wanted
+        ]
+        self.answer(200, {"images": states})
 
 
 class CommitHandler(AgentHandler):

@@ -9,6 +9,7 @@ from tests.fakes.http import JsonHandler, serving
 
 ACCESS = "access:services!service=desktops"
 READ, WRITE = "custom:desktops:read", "custom:desktops:write"
+SAVE = "custom:desktops:save"
 ADMIN = "custom:desktops:admin"
 
 

@@ -63,6 +63,10 @@ PREVIEW: dict[str, Any] = {
         "title": "GIS course",
         "next_version": 4,
     },
+    "images": [
+        {"name": "gis-course", "title": "GIS course", "next_version": 4},
+        {"name": "statistics", "title": "Statistics", "next_version": 2},
+    ],
     "quota": None,
 }
 

@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.fakes.http import JsonHandler, serving
+from tests.fakes.kubernetes_config_maps import FakeConfigMaps
+from tests.fakes.kubernetes_deployments import FakeDeployments
 from tests.fakes.kubernetes_jobs import FakeWorkloads
+from tests.fakes.registry import FakeRegistry
 
 
 class FakeKubernetes:
@@ -16,6 +19,8 @@ class FakeKubernetes:
         self.pods: list[dict[str, Any]] = []
         self.down = False
         self.workloads = FakeWorkloads()
+        self.deployments = FakeDeployments()
+        self.config_maps = FakeConfigMaps()
 
     def add_session(
         self, user: str, name: str = "", *, image: str = "base", node: str = "n1"
@@ -33,6 +38,17 @@ class FakeKubernetes:
             "app.kubernetes.io/component": "snapshot-agent",
         }
         self._add(labels, {}, "agent", node, address)
+
+    def add_registry(self, registry: FakeRegistry) -> None:
+        """Let the registry run as a Deployment that follows its variables."""
+        variables: dict[str, str] = {}
+        self.deployments.variables["registry"] = {"registry": variables}
+
+        def follow(name: str) -> None:
+            wanted = variables.get("REGISTRY_STORAGE_MAINTENANCE_READONLY")
+            registry.moods.read_only = wanted == "{enabled: true}"
+
+        self.deployments.changed = follow
 
     def remove(self, uid: str) -> None:
         """Let a pod be gone."""
@@ -68,7 +84,9 @@ class FakeKubernetes:
     async def running(self) -> AsyncIterator[str]:
         """Serve until the end of the block; give the address."""
         pods = ("/api/v1/namespaces/desktops/pods", PodsHandler, {"fake": self})
-        async with serving([pods, *self.workloads.routes()]) as address:
+        parts = (self.workloads, self.deployments, self.config_maps)
+        routes = [pods, *(route for part in parts for route in part.routes())]
+        async with serving(routes) as address:
             yield address
 
 

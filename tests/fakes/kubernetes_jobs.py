@@ -1,4 +1,4 @@
-"""The part of the Kubernetes API that hub_service uses for builds, beside kubernetes_api.py.
+"""The part of the Kubernetes API that hub_service uses for Jobs, beside kubernetes_api.py.
 
 A Job gets a pod at once; a test plays its containers by `Build`: what they tell, how they end.
 """
@@ -29,10 +29,21 @@ class Build:
     trouble: str = ""
 
     def __post_init__(self) -> None:
-        spec = self.body["spec"]["template"]["spec"]
-        for one in [*spec["initContainers"], *spec["containers"]]:
+        for one in [*self.init, *self.spec["containers"]]:
             self.states[one["name"]] = "waiting"
             self.logs[one["name"]] = ""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The pod's."""
+        found: dict[str, Any] = self.body["spec"]["template"]["spec"]
+        return found
+
+    @property
+    def init(self) -> list[dict[str, Any]]:
+        """The containers that run one after the other, before the others."""
+        found: list[dict[str, Any]] = self.spec.get("initContainers", [])
+        return found
 
     @property
     def name(self) -> str:
@@ -52,21 +63,24 @@ class Build:
 
     def environment(self, container: str) -> dict[str, str]:
         """Return what a container gets besides the template's."""
-        spec = self.body["spec"]["template"]["spec"]
-        for one in [*spec["initContainers"], *spec["containers"]]:
+        for one in [*self.init, *self.spec["containers"]]:
             if one["name"] == container:
                 return {pair["name"]: pair["value"] for pair in one.get("env", [])}
         raise AssertionError(f"no container {container}")
 
     def tell(self, container: str, *lines: object) -> None:
         """Let a container run and write lines: texts, or objects as JSON."""
-        for name, state in self.states.items():
-            if name == container:
-                break
-            if state in ("waiting", "running"):
+        order = [one["name"] for one in self.init]
+        before = order[: order.index(container)] if container in order else order
+        for name in before:
+            if self.states[name] in ("waiting", "running"):
                 self.states[name] = "done"
-        if self.states[container] == "waiting":
-            self.states[container] = "running"
+        together = [container]
+        if container not in order:
+            together = [one["name"] for one in self.spec["containers"]]
+        for name in together:
+            if self.states[name] == "waiting":
+                self.states[name] = "running"
         for line in lines:
             text = line if isinstance(line, str) else json.dumps(line)
             self.logs[container] += f"{text}\n"
@@ -80,10 +94,10 @@ class Build:
 
     def to_pod(self) -> dict[str, Any]:
         """Return the pod as the API gives it."""
-        spec = self.body["spec"]["template"]["spec"]
-        init = [one["name"] for one in spec["initContainers"]]
-        last = spec["containers"][-1]["name"]
-        phase = "Running" if self.states[init[-1]] == "done" else "Pending"
+        init = [one["name"] for one in self.init]
+        last = self.spec["containers"][-1]["name"]
+        prepared = all(self.states[name] == "done" for name in init)
+        phase = "Running" if prepared else "Pending"
         if "failed" in self.states.values():
             phase = "Failed"
         elif self.states[last] == "done":
@@ -239,6 +253,9 @@ class LogHandler(JsonHandler):
             return self.answer(404, {"kind": "Status", "reason": "NotFound"})
         if build.states[container] == "waiting":
             return self.answer(400, {"kind": "Status", "reason": "BadRequest"})
+        if not self.get_query_argument("follow", ""):
+            self.finish(build.logs[container])
+            return
         try:
             await self._follow(build, container)
         except StreamClosedError:

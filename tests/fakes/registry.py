@@ -35,6 +35,7 @@ class Moods:
     fail: list[int] = field(default_factory=list)  # statuses for the next uploads' PUT
     lose_answers: int = 0  # store the next blobs, but break before answering
     expire_tokens: bool = False
+    read_only: bool = False  # in maintenance: every change is answered with 405
 
 
 class FakeRegistry:
@@ -120,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
             registry.foreign_authorizations.append(self.headers.get("Authorization"))
         elif not self._authorized(parts.path):
             return self._challenge()
+        if registry.moods.read_only and self.command not in ("GET", "HEAD"):
+            return self._answer(405, b"Method not allowed\n")
         if parts.path == "/v2/":
             return self._answer(200, b"{}")
         match = _ROUTE.fullmatch(parts.path.replace("/foreign/", "/"))

@@ -32,6 +32,8 @@ from tests.fakes.registry import FakeRegistry
 
 PREFIX = "/services/desktops/"
 TEMPLATE = Path(__file__).parent / "build.json"
+CLEANUP = Path(__file__).parent / "cleanup.json"
+START_TEST = Path(__file__).parent / "start_test.json"
 BASE = "example.org/desktops/base:1"
 
 
@@ -47,6 +49,8 @@ class World:
     addresses: dict[str, str]
     services: Services | None = None
     url: str = ""
+    start_tests: bool = False
+    """Whether versions are tried."""
     database: str = ""
     """Its URL; default: an SQLite file."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
@@ -95,13 +99,14 @@ class World:
             stack.callback(engine.dispose)
             http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
             self.services, server = await self._start(stack, engine, http)
-            loop = asyncio.create_task(self.services.reconciler.run())
+            loops = [asyncio.create_task(one) for one in self.services.loops()]
             try:
                 yield self.services
             finally:
                 server.stop()
-                loop.cancel()
-                await asyncio.gather(loop, return_exceptions=True)
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
                 await self.services.follower.close()
                 await JupyterHubHTTPClient.loop_instance().close()
                 await server.close_all_connections()
@@ -117,6 +122,10 @@ class World:
             reconcile_interval=0.02,
             build_template_file=str(TEMPLATE),
             build_bases={"remote-desktop": BASE},
+            cleanup_template_file=str(CLEANUP),
+            cleanup_hour=-1,
+            kubeflow_namespace="kubeflow",
+            start_test_template_file=str(START_TEST) if self.start_tests else "",
         )
         HubOAuth.clear_instance()
         auth = HubOAuth.instance(config=self._auth_config())
@@ -167,6 +176,7 @@ async def neighbourhood(folder: Path) -> AsyncIterator[World]:
             "agent": await stack.enter_async_context(agent.running()),
         }
         cluster.add_agent("127.0.0.1")
+        cluster.add_registry(registry)
         world = World(hub, cluster, agent, registry, folder, addresses)
         yield world
         for client in world.clients:

@@ -105,7 +105,7 @@ async def test_a_build_gets_what_it_needs_and_nothing_else(world: World) -> None
     # No files were sent along, so nothing is fetched.
     assert names == ["guard", "build"]
     assert build.environment("build") == {}
-    files = await wait_for(lambda: world.cluster.workloads.config_maps.get(build.name))
+    files = await wait_for(lambda: world.cluster.workloads.config_maps[build.name])
     assert files["data"]["Dockerfile"] == DOCKERFILE
     assert files["metadata"]["ownerReferences"][0]["uid"] == build.uid
     rules = json.loads(files["data"]["policy.json"])["rules"]
@@ -120,7 +120,7 @@ async def test_a_form_makes_the_dockerfile(world: World) -> None:
     id = reply.json()["id"]
     build: Build = await wait_for(lambda: world.cluster.workloads.of_job(id))
     # The Job is there a moment before its files.
-    files = await wait_for(lambda: world.cluster.workloads.config_maps.get(build.name))
+    files = await wait_for(lambda: world.cluster.workloads.config_maps[build.name])
     text = files["data"]["Dockerfile"]
     assert text.startswith("FROM remote-desktop\n")
     for word in ("r-cran-sf", "sl", '"numpy>=2"'):

@@ -279,3 +279,33 @@ async def test_the_preview_proposes_the_image_that_the_desktop_was_started_from(
         "title": "GIS course",
         "next_version": 2,
     }
+
+
+async def test_a_hiccup_of_the_agent_ends_no_save(world: World) -> None:
+    client = world.alice()
+    world.agent.script = ["hang"]
+    id = (await client.post("/commits", json=save_of("alice"))).json()["id"]
+    while not world.agent.bodies:
+        await asyncio.sleep(0.02)
+    # What its gate answers while the API server does not tell whose token it is.
+    world.agent.refuse = (500, "internal_error")
+    await asyncio.sleep(0.2)
+    assert (await client.get(f"/jobs/{id}")).json()["state"] == "running"
+    world.agent.refuse = None
+    await client.delete(f"/jobs/{id}")
+    assert (await world.ended(client, id))["state"] == "cancelled"
+
+
+async def test_what_failed_here_is_ended_there(world: World) -> None:
+    client = world.alice()
+    world.agent.script = ["hang"]
+    id = (await client.post("/commits", json=save_of("alice"))).json()["id"]
+    while not world.agent.bodies:
+        await asyncio.sleep(0.02)
+    world.agent.refuse, world.agent.refused = (403, "forbidden"), ("GET",)
+    assert (await world.ended(client, id))["error"]["code"] == "forbidden"
+    for _ in range(100):
+        if world.agent.commits[id]["state"] == "cancelled":
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(world.agent.commits[id])

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from tests.fakes.hub import ADMIN, READ, WRITE
-from tests.service.conftest import World
+from tests.service.conftest import World, save_of
 
 
 async def test_a_shared_image_is_seen_by_those_it_is_shared_with(world: World) -> None:
@@ -152,3 +152,36 @@ async def test_changes_that_are_none_are_refused(
     alice = world.alice()
     await world.saved(alice)
     assert (await alice.patch("/images/alice/gis-course", json=body)).status_code == 422
+
+
+@pytest.mark.parametrize("title", ["gis  COURSE", "gis-course", "GIS course"])
+async def test_a_title_of_ones_own_means_a_new_version(
+    world: World, title: str
+) -> None:
+    client = world.alice()
+    await world.saved(client)
+    job = await world.saved(client, title)
+    assert (job["image"]["name"], job["version"]) == ("gis-course", 2)
+
+
+async def test_a_title_that_is_only_alike_is_refused(world: World) -> None:
+    client = world.alice()
+    await world.saved(client, "C")
+    reply = await client.post("/commits", json=save_of("alice", "C#"))
+    assert reply.status_code == 409
+    assert reply.json()["error"]["code"] == "name_taken"
+    body = {"image": "C++", "dockerfile": "FROM remote-desktop\n"}
+    assert (await client.post("/builds", json=body)).status_code == 409
+
+
+async def test_a_new_title_is_the_one_that_counts(world: World) -> None:
+    client = world.alice()
+    await world.saved(client)
+    await client.patch("/images/alice/gis-course", json={"title": "Maps"})
+    assert (await world.saved(client, "maps"))["image"]["name"] == "gis-course"
+    reply = await client.post("/commits", json=save_of("alice", "GIS Course!"))
+    assert reply.json()["error"]["code"] == "name_taken"
+    preview = await client.post("/commits/preview", json={"server": {"user": "alice"}})
+    assert preview.json()["images"] == [
+        {"name": "gis-course", "title": "Maps", "next_version": 3}
+    ]

@@ -1,14 +1,18 @@
 """The pages: whole, escaped, in both languages, and safe against forged posts."""
 
+import dataclasses
 import re
 
 import httpx
 import pytest
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 
-from desktop_i18n import messages
+from desktop_i18n import messages, translator
+from hub_service.views import AGENT_SENTENCES, error_view
+from snapshot_agent import errors as agent_errors
 from tests.fakes.hub import READ, WRITE
 from tests.service.conftest import World
+from tests.service.test_database import version
 
 
 def page_client(world: World, token: str, language: str = "en") -> httpx.AsyncClient:
@@ -107,3 +111,59 @@ async def test_a_restart_logs_nobody_out(neighbours: World) -> None:
         async with neighbours.serving() as services:
             secrets.append(services.cookie_secret)
     assert secrets[0] == secrets[1]
+
+
+async def test_ones_own_images_are_there_however_many_others_there_are(
+    world: World,
+) -> None:
+    assert world.services
+    world.alice()
+    catalogue = world.services.catalogue
+    catalogue.add_version("alice", "mine", "My own", version(1))
+    for number in range(70):
+        name = f"other-{number}"
+        catalogue.add_version("bob", name, f"Other {number}", version(1))
+        catalogue.change(
+            "bob", "bob", name, visibility="shared", shared_users={"alice"}
+        )
+    client = page_client(world, "token-of-alice")
+    first = await client.get("")
+    assert "My own" in first.text and "Other 69" in first.text
+    assert "Other 9<" not in first.text
+    [older] = re.findall(r'href="(\?[^"]*cursor=[^"]*)"', first.text)
+    second = await client.get(older.replace("&amp;", "&"))
+    assert "Other 9<" in second.text and "My own" not in second.text
+    assert "You have no image yet." not in second.text
+
+
+async def test_others_do_not_read_what_was_left_out(world: World) -> None:
+    assert world.services
+    world.alice()
+    bob = world.client(world.hub.add_user("bob", READ))
+    secret = {
+        "left_out": [{"path": "/home/jovyan/.ssh", "reason": "secret", "bytes": 1}],
+        "packages": {"added": [], "removed": [], "upgraded": []},
+    }
+    made = dataclasses.replace(version(1), details=secret)
+    world.services.catalogue.add_version("alice", "gis", "GIS", made)
+    world.services.catalogue.change(
+        "alice", "alice", "gis", visibility="shared", shared_users={"bob"}
+    )
+    seen = (await bob.get("/images/alice/gis")).json()["active_version"]["details"]
+    assert set(seen) == {"packages"}
+    own = world.client("token-of-alice")
+    seen = (await own.get("/images/alice/gis")).json()["active_version"]["details"]
+    assert set(seen) == set(secret)
+
+
+def test_every_end_that_an_agent_tells_has_words() -> None:
+    """The others are told to programs only."""
+    quiet = {"bad_request", "commit_unknown", "cancelled"}
+    told = {one.code for one in agent_errors.AgentError.__subclasses__()}
+    assert told - quiet == set(AGENT_SENTENCES) - quiet
+
+
+def test_the_words_of_an_agents_end_are_whole() -> None:
+    kept = {"code": "secret_found", "agent": True, "text": "", "values": {}}
+    error = {**kept, "details": {"path": "/home/jovyan/{a}.db"}}
+    assert "/home/jovyan/{a}.db" in error_view(error, translator("x", "en"))["message"]

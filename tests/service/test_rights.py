@@ -11,54 +11,58 @@ from typing import Any
 import httpx
 import pytest
 
-from hub_service.models import Person, Server
+from hub_service.models import Person, Picture, Server
 from hub_service.openapi import Contract
 from hub_service.quota import Quota
-from tests.fakes.hub import ACCESS, ADMIN, READ, WRITE
+from tests.fakes.hub import ACCESS, ADMIN, READ, SAVE, WRITE
 from tests.service.conftest import World, save_of
 from tests.service.test_database import version
 
 # nobody: no token; other: a user who has nothing to do with the image; shared: one it is shared
-# with; reader: the owner's token with the scope to read alone; admin: custom:desktops:admin alone;
+# with; reader: the owner's token with the scope to read alone; session: the token inside the
+# owner's running desktop; admin: custom:desktops:admin alone;
 # spawner, prometheus: tokens of services of the hub with custom:desktops:profiles and :metrics.
 TABLE = """
-                          nobody other shared owner reader admin spawner prometheus
-listImages                401    200/0 200/1  200/2 200/2  200/2 403     403
-getImage                  401    404   200    200   200    200   403     403
-changeImage               401    404   403    200   403    200   403     403
-deleteImage               401    404   403    200   403    200   403     403
-listVersions              401    404   200/1  200/2 200/2  200/2 403     403
-getVersion                401    404   404    200   200    200   403     403
-deleteVersion             401    404   403    200   403    200   403     403
-compareVersions           401    404   404    200   200    200   403     403
-askToPublish              401    404   403    201   403    201   403     403
-previewCommit             401    403   403    200   403    403   403     403
-startCommit               401    403   403    202   403    403   403     403
-startBuild                401    202   202    202   403    202   403     403
-previewBuild              401    200   200    200   200    200   403     403
-sendContext               401    201   201    201   403    201   403     403
-listJobs                  401    200/0 200/0  200/1 200/1  200/1 403     403
-getJob                    401    404   404    200   200    200   403     403
-cancelJob                 401    404   404    202   403    202   403     403
-followJob                 401    404   404    200   200    200   403     403
-readLog                   401    404   404    200   200    200   403     403
-listPublicationRequests   401    200/0 200/0  200/1 200/1  200/1 403     403
-decidePublicationRequest  401    403   403    403   403    200   403     403
-listAudit                 401    403   403    403   403    200/7 403     403
-arrangeSpawnPage          401    403   403    403   403    200/1 403     403
-getQuota                  401    200   200    200   200    200   403     403
-listQuotas                401    403   403    403   403    200/1 403     403
-setQuota                  401    403   403    403   403    200   403     403
-removeQuota               401    403   403    403   403    200   403     403
-listRetentionPlans        401    403   403    403   403    200/1 403     403
-planRetention             401    403   403    403   403    201/0 403     403
-getRetentionPlan          401    403   403    403   403    200/0 403     403
-runRetention              401    403   403    403   403    200/0 403     403
-listProfiles              401    403   403    403   403    403   200/2   403
-reportStart               401    403   403    403   403    403   201     403
-health                    200    200   200    200   200    200   200     200
-metrics                   401    403   403    403   403    200   403     200
-contract                  200    200   200    200   200    200   200     200
+                          nobody other shared owner reader session admin spawner prometheus
+listImages                401    200/0 200/1  200/2 200/2  200/2   200/2 403     403
+getImage                  401    404   200    200   200    200     200   403     403
+changeImage               401    404   403    200   403    403     200   403     403
+deleteImage               401    404   403    200   403    403     200   403     403
+listVersions              401    404   200/1  200/2 200/2  200/2   200/2 403     403
+getVersion                401    404   404    200   200    200     200   403     403
+deleteVersion             401    404   403    200   403    403     200   403     403
+getPicture                401    404   404    200   200    200     200   403     403
+compareVersions           401    404   404    200   200    200     200   403     403
+askToPublish              401    404   403    201   403    403     201   403     403
+previewCommit             401    403   403    200   403    200     403   403     403
+startCommit               401    403   403    202   403    202     403   403     403
+startBuild                401    202   202    202   403    403     202   403     403
+previewBuild              401    200   200    200   200    200     200   403     403
+sendContext               401    201   201    201   403    403     201   403     403
+listJobs                  401    200/0 200/0  200/1 200/1  200/1   200/1 403     403
+getJob                    401    404   404    200   200    200     200   403     403
+cancelJob                 401    404   404    202   403    202     202   403     403
+followJob                 401    404   404    200   200    200     200   403     403
+readLog                   401    404   404    200   200    200     200   403     403
+listPublicationRequests   401    200/0 200/0  200/1 200/1  200/1   200/1 403     403
+decidePublicationRequest  401    403   403    403   403    403     200   403     403
+listAudit                 401    403   403    403   403    403     200/7 403     403
+listCleanups              401    403   403    403   403    403     200/0 403     403
+startCleanup              401    403   403    403   403    403     202   403     403
+arrangeSpawnPage          401    403   403    403   403    403     200/1 403     403
+getQuota                  401    200   200    200   200    200     200   403     403
+listQuotas                401    403   403    403   403    403     200/1 403     403
+setQuota                  401    403   403    403   403    403     200   403     403
+removeQuota               401    403   403    403   403    403     200   403     403
+listRetentionPlans        401    403   403    403   403    403     200/1 403     403
+planRetention             401    403   403    403   403    403     201/0 403     403
+getRetentionPlan          401    403   403    403   403    403     200/0 403     403
+runRetention              401    403   403    403   403    403     200/0 403     403
+listProfiles              401    403   403    403   403    403     403   200/2   403
+reportStart               401    403   403    403   403    403     403   201     403
+health                    200    200   200    200   200    200     200   200     200
+metrics                   401    403   403    403   403    403     200   403     200
+contract                  200    200   200    200   200    200     200   200     200
 """
 HEAD, *LINES = [line.split() for line in TABLE.strip().splitlines()]
 ROWS = {line[0]: dict(zip(HEAD, line[1:], strict=True)) for line in LINES}
@@ -121,6 +125,8 @@ def add_things(world: World) -> None:
     services.publishing.ask(Person("alice"), "alice", "draft", 1, "please")
     services.quotas.store.put("root", Quota("group", "gis", 10**10, None))
     services.retention_plans.add("root", 365, [])
+    picture = Picture("image/webp", b"RIFF")
+    services.pictures.keep(version(1).digest, picture)
     services.jobs.add(
         kind="commit",
         id=JOB,
@@ -139,6 +145,8 @@ def callers(world: World) -> dict[str, httpx.AsyncClient]:
     hub = world.hub
     alice = world.alice()
     hub.tokens["reading"] = {**hub.tokens["token-of-alice"], "scopes": [ACCESS, READ]}
+    scopes = [ACCESS, READ, f"{SAVE}!server=alice/"]
+    hub.tokens["session"] = {**hub.tokens["token-of-alice"], "scopes": scopes}
     for role in ("spawner", "prometheus"):
         scope = {"spawner": "profiles", "prometheus": "metrics"}[role]
         scopes = [ACCESS, f"custom:desktops:{scope}"]
@@ -149,6 +157,7 @@ def callers(world: World) -> dict[str, httpx.AsyncClient]:
         "shared": world.client(hub.add_user("bob", READ, WRITE)),
         "owner": alice,
         "reader": world.client("reading"),
+        "session": world.client("session"),
         "admin": world.client(hub.add_user("root", ADMIN)),
         "spawner": world.client("spawner"),
         "prometheus": world.client("prometheus"),
@@ -215,3 +224,30 @@ async def test_who_may_do_what(
 def test_every_cell_of_the_table_is_tried() -> None:
     tried = sorted((operation, role) for operation, roles in TOGETHER for role in roles)
     assert tried == sorted((operation, role) for operation in ROWS for role in HEAD)
+
+
+async def test_a_program_in_a_desktop_saves_that_desktop_only(world: World) -> None:
+    session = callers(world)["session"]
+    world.hub.add_server("alice", "other")
+    world.cluster.add_session("alice", "other")
+    add_things(world)
+    other = {"user": "alice", "name": "other"}
+    for path in ("/commits", "/commits/preview"):
+        body = {**save_of("alice"), "server": other}
+        if path.endswith("preview"):
+            body = {"server": other}
+        reply = await session.post(path, json=body)
+        assert reply.status_code == 403, reply.text
+        assert reply.json()["error"]["code"] == "not_this_server"
+
+
+async def test_a_program_in_a_desktop_cancels_no_other_save(world: World) -> None:
+    clients = callers(world)
+    world.hub.add_server("alice", "other")
+    world.cluster.add_session("alice", "other")
+    world.agent.script = ["hang"]
+    body = {**save_of("alice"), "server": {"user": "alice", "name": "other"}}
+    id = (await clients["owner"].post("/commits", json=body)).json()["id"]
+    reply = await clients["session"].delete(f"/jobs/{id}")
+    assert reply.json()["error"]["code"] == "not_this_server"
+    assert (await clients["owner"].delete(f"/jobs/{id}")).status_code == 202

@@ -38,6 +38,8 @@ ENTRY = {
     "size": 2_200_000_000,
     "created": 0.0,
     "visibility": "private",
+    "picture": "/services/desktops/picture?until=1&signature=x",
+    "staged": False,
 }
 CONFIG = {
     "DesktopSpawner": {
@@ -53,10 +55,14 @@ CONFIG = {
 
 
 class FakeCatalogue:
-    """Entries for everybody; `down` answers with a proxy's error page."""
+    """Entries for everybody; `down` answers with a proxy's error page.
+
+    `staged` are the entries that are alice's to try, by what they are asked with.
+    """
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = [ENTRY]
+        self.staged: dict[str, dict[str, Any]] = {}
         self.down = False
         self.asked: list[tuple[str, str]] = []
         self.starts: list[dict[str, Any]] = []
@@ -86,7 +92,9 @@ class ProfilesHandler(JsonHandler):
             self.set_status(200)
             self.finish("<html>The service is restarting</html>")
             return
-        self.answer(200, {"items": self.fake.entries, "next": None})
+        wanted = self.get_query_argument("version", "")
+        staged = [self.fake.staged[wanted]] if wanted in self.fake.staged else []
+        self.answer(200, {"items": [*self.fake.entries, *staged], "next": None})
 
 
 class StartsHandler(JsonHandler):

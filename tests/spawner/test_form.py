@@ -30,6 +30,16 @@ def test_a_card_shows_what_an_image_is() -> None:
         assert words in html
 
 
+def test_a_card_shows_the_desktop_as_it_was_seen() -> None:
+    html = form(Answer([ENTRY, {**ENTRY, "picture": ""}], 1.0, fresh=True))
+    link = "/services/desktops/picture?until=1&amp;signature=x"
+    assert html.count(f'<img src="{link}" loading="lazy" alt="">') == 1
+    assert "to try" not in html
+    staged = {**ENTRY, "version": 4, "staged": True}
+    html = form(Answer([staged], 1.0, fresh=True), profile="alice/gis@4")
+    assert 'value="alice/gis@4" required checked' in html and "to try" in html
+
+
 def test_the_text_of_people_stays_text() -> None:
     html = form(Answer([ENTRY], 1.0, fresh=True))
     assert "GIS &lt;course&gt;" in html

@@ -30,8 +30,12 @@ def test_a_desktops_token_can_save_and_little_else() -> None:
         "access:servers!server",
         ACCESS,
         "custom:desktops:read",
-        "custom:desktops:write",
+        "custom:desktops:save!server",
     ]
+
+
+def test_a_saved_desktop_starts_beside_the_one_that_runs() -> None:
+    assert configured().JupyterHub.allow_named_servers is True
 
 
 def test_the_values_have_the_last_word() -> None:

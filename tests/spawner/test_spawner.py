@@ -61,6 +61,24 @@ async def test_a_customise_session_has_no_volume_and_may_use_sudo(
     assert env_of(pod)["DESKTOPS_IMAGE_TITLE"] == ENTRY["title"]
 
 
+@pytest.mark.parametrize("title", ["Course {2026}", "{userid:>99}", "a } b", "{}"])
+async def test_a_title_is_no_template_for_the_hub(
+    spawner: DesktopSpawner, catalogue: FakeCatalogue, title: str
+) -> None:
+    catalogue.entries = [{**ENTRY, "title": title}]
+    pod = await pod_of(spawner, profile="alice/gis")
+    assert env_of(pod)["DESKTOPS_IMAGE_TITLE"] == title
+
+
+async def test_a_title_is_no_template_for_kubernetes(
+    spawner: DesktopSpawner, catalogue: FakeCatalogue
+) -> None:
+    catalogue.entries = [{**ENTRY, "title": "$(JUPYTERHUB_API_TOKEN)"}]
+    pod = await pod_of(spawner, profile="alice/gis")
+    # Two mean one, and no reference (Kubernetes' API, EnvVar.value).
+    assert env_of(pod)["DESKTOPS_IMAGE_TITLE"] == "$$(JUPYTERHUB_API_TOKEN)"
+
+
 async def test_nothing_of_an_earlier_choice_stays(spawner: DesktopSpawner) -> None:
     await pod_of(spawner, profile="alice/gis", session="customise", size="big")
     again = await pod_of(spawner, profile="base", session="use", size="small")
@@ -116,6 +134,25 @@ async def test_the_last_answer_is_kept_while_the_catalogue_is_down(
     answer = await spawner.catalogue.profiles("alice")
     assert not answer.fresh and answer.asked > 0
     assert (await spawner.catalogue.profiles("bob")).entries == []
+
+
+async def test_a_version_to_try_is_asked_for_and_remembered_by_nobody(
+    spawner: DesktopSpawner, catalogue: FakeCatalogue
+) -> None:
+    reference = "localhost:30500/desktops/alice/gis@sha256:" + "b" * 64
+    entry = {**ENTRY, "version": 4, "reference": reference, "staged": True}
+    catalogue.staged["alice/gis@4"] = entry
+    pod = await pod_of(spawner, profile="alice/gis@4", session="use")
+    assert pod["spec"]["containers"][0]["image"] == reference
+    with pytest.raises(ValueError, match="not shared with you"):
+        await pod_of(spawner, profile="alice/gis@5")
+    spawner.user_options = {}
+    slugs = [profile["slug"] for profile in await spawner.desktop_profiles()]
+    assert slugs == ["base", "alice/gis"]
+    spawner.user_options = {"profile": "alice/gis@4"}
+    catalogue.down = True
+    slugs = [profile["slug"] for profile in await spawner.desktop_profiles()]
+    assert slugs == ["base", "alice/gis"]
 
 
 async def test_a_link_chooses_what_the_form_would(spawner: DesktopSpawner) -> None:

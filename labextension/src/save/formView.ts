@@ -4,7 +4,7 @@ import type { Api } from "../api";
 import { button, h } from "./dom";
 import { bytes, t } from "./i18n";
 import { PreviewBox } from "./previewBox";
-import type { Preview, SaveRequest, Session } from "../types";
+import type { OwnImage, Preview, SaveRequest, Session } from "../types";
 
 interface Actions {
   save(request: SaveRequest): void;
@@ -108,19 +108,20 @@ export class FormView {
   }
 
   private showVersion(): void {
-    const known = this.preview?.image;
-    const same = known && sameName(known.title, this.name.value);
+    const known = this.known();
     if (!this.name.value.trim()) this.version.textContent = t("name_hint");
-    else if (same) this.version.textContent = t("new_version", { version: known.next_version });
+    else if (known) this.version.textContent = t("new_version", { version: known.next_version });
     else this.version.textContent = t("new_image");
   }
 
+  private known(): OwnImage | undefined {
+    return this.preview?.images.find((one) => sameName(one.title, this.name.value));
+  }
+
   private request(): SaveRequest {
-    const known = this.preview?.image;
-    const title = this.name.value.trim();
-    const same = known && sameName(known.title, title);
+    const known = this.known();
     return {
-      image: same ? { name: known.name } : title,
+      image: known ? { name: known.name } : this.name.value.trim(),
       description: this.news.value.trim(),
       include_home: this.home.checked,
       exclude: this.box.excluded,
@@ -129,5 +130,6 @@ export class FormView {
   }
 }
 
-const sameName = (one: string, other: string): boolean =>
-  one.trim().toLowerCase() === other.trim().toLowerCase();
+const folded = (name: string): string => name.trim().split(/\s+/).join(" ").toLowerCase();
+
+const sameName = (one: string, other: string): boolean => folded(one) === folded(other);

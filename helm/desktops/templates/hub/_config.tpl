@@ -8,7 +8,6 @@ JupyterHub:
   hub_connect_url: http://{{ include "desktops.hub" . }}:8081
   cleanup_servers: false
   cleanup_proxy: false
-  allow_named_servers: true
   concurrent_spawn_limit: 64
   db_url: sqlite:////srv/jupyterhub/data/jupyterhub.sqlite
   cookie_secret_file: /srv/jupyterhub/data/cookie_secret

@@ -1,0 +1,184 @@
+"""Puts the objects of a running hub_service together, as its settings say."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+from jupyterhub.services.auth import HubOAuth
+from sqlalchemy import Engine
+
+from hub_service.agent_client import AgentClient
+from hub_service.build_follower import BuildFollower
+from hub_service.builds import Builds, BuildSettings
+from hub_service.cleanups import Cleanups, CleanupSettings
+from hub_service.commits import Commits
+from hub_service.config_maps import ConfigMaps
+from hub_service.deployments import Deployments
+from hub_service.events import JobFeed
+from hub_service.finishing import Finishing
+from hub_service.hub_client import HubClient
+from hub_service.images import Images
+from hub_service.kube import Cluster
+from hub_service.kubeflow import Kubeflow, KubeflowSettings
+from hub_service.metrics import Metrics
+from hub_service.models import BUILD, COMMIT, START_TEST, Job
+from hub_service.openapi import Contract
+from hub_service.picture_links import PictureLinks
+from hub_service.prepulling import Prepulling
+from hub_service.publication_tests import PublicationTests
+from hub_service.publishing import Publishing
+from hub_service.reconciler import Reconciler
+from hub_service.registry import ImageStore
+from hub_service.retention import Retention
+from hub_service.services import Services
+from hub_service.settings import ServiceSettings
+from hub_service.start_tests import StartTests, StartTestSettings
+from hub_service.stores import Stores
+from hub_service.workloads import Workloads
+from oci.auth import Credentials
+from oci.client import RegistryClient
+
+
+class Assembly:
+    """What everything is built around: the settings, and what talks to the outside."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        engine: Engine,
+        http: httpx.AsyncClient,
+        cluster: Cluster,
+    ) -> None:
+        self._settings = settings
+        self._http = http
+        self._cluster = cluster
+        self._stores = Stores.open(engine, self._image_store())
+        self._feed, self._metrics = JobFeed(), Metrics()
+        self._workloads = Workloads(cluster.api_client, namespace=settings.namespace)
+        self._agents = AgentClient(http, Path(settings.agent_token_file))
+        self._kubeflow = self._make_kubeflow()
+        self._prepulling = Prepulling(
+            self._stores, cluster, self._agents, interval=settings.prepull_interval
+        )
+
+    def services(self, auth: HubOAuth) -> Services:
+        """Build the service's objects."""
+        stores, settings = self._stores, self._settings
+        hub = HubClient(self._http, auth.api_url, auth.api_token)
+        follower = BuildFollower(self._workloads, stores.logs, self._feed)
+        tests = self._start_tests(follower)
+        finishing = Finishing(stores, tests)
+        trials = PublicationTests(stores, tests)
+        commits = Commits(
+            stores,
+            self._cluster,
+            self._agents,
+            hub,
+            finishing,
+            container=settings.container_name,
+        )
+        builds = self._builds(follower, finishing)
+        uses = {COMMIT: commits, BUILD: builds, START_TEST: trials}
+        secret = _cookie_secret(auth.api_token)
+        images = Images(stores, trials)
+        return Services(
+            **vars(stores),
+            images=images,
+            retention=Retention(stores, images, self._cluster),
+            publishing=Publishing(stores, trials),
+            commits=commits,
+            builds=builds,
+            cleanups=self._cleanups(),
+            kubeflow=self._kubeflow,
+            prepulling=self._prepulling,
+            follower=follower,
+            start_tests=tests,
+            reconciler=self._reconciler(uses),
+            feed=self._feed,
+            hub=hub,
+            metrics=self._metrics,
+            contract=Contract(),
+            hub_prefix=settings.hub_prefix,
+            prefix=auth.base_url,
+            picture_links=PictureLinks(auth.base_url, secret),
+            cookie_secret=secret,
+        )
+
+    def _reconciler(self, uses: dict[str, Any]) -> Reconciler:
+        return Reconciler(
+            jobs=self._stores.jobs,
+            uses=uses,
+            feed=self._feed,
+            interval=self._settings.reconcile_interval,
+            ended=self._ended,
+        )
+
+    def _ended(self, job: Job) -> None:
+        self._metrics.job_ended(job)
+        if job.kind == START_TEST:
+            # It may have published what it tried.
+            self._kubeflow.wake()
+            self._prepulling.wake()
+
+    def _cleanups(self) -> Cleanups:
+        settings = CleanupSettings(
+            job=_template(self._settings.cleanup_template_file),
+            registry=self._settings.registry_deployment,
+            hour=self._settings.cleanup_hour,
+            pause=self._settings.reconcile_interval,
+        )
+        deployments = Deployments(
+            self._cluster.api_client, namespace=self._settings.namespace
+        )
+        return Cleanups(self._stores, self._workloads, deployments, settings)
+
+    def _make_kubeflow(self) -> Kubeflow:
+        config_maps = None
+        if namespace := self._settings.kubeflow_namespace:
+            config_maps = ConfigMaps(self._cluster.api_client, namespace=namespace)
+        settings = KubeflowSettings(
+            config_map=self._settings.kubeflow_config_map,
+            key=self._settings.kubeflow_key,
+        )
+        return Kubeflow(self._stores, config_maps, settings)
+
+    def _builds(self, follower: BuildFollower, finishing: Finishing) -> Builds:
+        settings = BuildSettings(
+            template=_template(self._settings.build_template_file),
+            bases=self._settings.build_bases,
+            running=self._settings.builds_running,
+            waiting=self._settings.builds_waiting,
+        )
+        return Builds(self._stores, self._workloads, follower, finishing, settings)
+
+    def _start_tests(self, follower: BuildFollower) -> StartTests:
+        settings = StartTestSettings(
+            template=_template(self._settings.start_test_template_file),
+            running=self._settings.start_tests_running,
+        )
+        return StartTests(self._stores, self._workloads, follower, settings)
+
+    def _image_store(self) -> ImageStore:
+        settings, credentials = self._settings, None
+        if settings.registry_username or settings.registry_password:
+            credentials = Credentials(
+                settings.registry_username, settings.registry_password
+            )
+        client = RegistryClient(
+            settings.registry_url, self._http, credentials=credentials
+        )
+        return ImageStore(
+            client, host=settings.registry_host, prefix=settings.registry_prefix
+        )
+
+
+def _template(file: str) -> dict[str, Any] | None:
+    """Return what the chart has made, None where it made nothing."""
+    return dict(json.loads(Path(file).read_text())) if file else None
+
+
+def _cookie_secret(token: str) -> bytes:
+    """Return a secret made of the service's own token: a restart logs nobody out."""
+    return hashlib.sha256(b"cookies:" + token.encode()).digest()

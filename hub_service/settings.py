@@ -1,0 +1,167 @@
+"""What an administrator can set of hub_service."""
+
+import logging
+import os
+
+from traitlets import Dict, Float, Integer, Unicode, default
+from traitlets.config import Application
+
+
+class ServiceSettings(Application):
+    """The traits of the program."""
+
+    config_file = Unicode(
+        "", config=True, help="The configuration file (.py or .json) to read."
+    )
+    address = Unicode("", config=True, help="The address to listen on; empty = all.")
+    port = Integer(8080, config=True, help="The port to listen on.")
+    database_url = Unicode(
+        config=True,
+        help="""
+        The database, as SQLAlchemy writes it: an SQLite file, or
+        `postgresql+psycopg://user:password@host/name` for PostgreSQL.
+
+        Default: the variable DATABASE_URL, or an SQLite file here.
+        """,
+    )
+    namespace = Unicode(
+        "",
+        config=True,
+        help="The namespace of the desktops' pods. Default: this pod's own.",
+    )
+    container_name = Unicode(
+        "notebook",
+        config=True,
+        help="The container of a pod that is the desktop. Only set this for other spawners.",
+    )
+    agent_port = Integer(8090, config=True, help="The port of the snapshot agents.")
+    agent_token_file = Unicode(
+        "/var/run/secrets/desktops/agent-token",
+        config=True,
+        help="The file of the projected ServiceAccount token for the agents.",
+    )
+    registry_url = Unicode(
+        "http://registry:5000",
+        config=True,
+        help="The address of the registry as seen from the cluster's programs.",
+    )
+    registry_host = Unicode(
+        "localhost:30500",
+        config=True,
+        help="The registry's name in image references, as the nodes know it.",
+    )
+    registry_prefix = Unicode(
+        "desktops", config=True, help="The path below which saved images are kept."
+    )
+    registry_username = Unicode(
+        "", config=True, help="Who may read and delete manifests."
+    )
+    registry_password = Unicode(
+        config=True, help="Default: the variable REGISTRY_PASSWORD."
+    )
+    hub_prefix = Unicode(
+        "/hub/", config=True, help="The path of the hub as people see it."
+    )
+    reconcile_interval = Float(
+        0.5,
+        config=True,
+        help="Seconds between two looks at the unfinished jobs: how fresh progress is.",
+    )
+
+    build_template_file = Unicode(
+        "",
+        config=True,
+        help="The Job and the volume claim of a build, as the chart makes them; empty = no builds.",
+    )
+    build_bases = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        config=True,
+        help="What a Dockerfile may have behind FROM, and the image that each name means.",
+    )
+    builds_running = Integer(
+        2,
+        config=True,
+        help="How many builds run at once; each person's run one by one.",
+    )
+    builds_waiting = Integer(
+        5, config=True, help="How many builds of one person may wait."
+    )
+
+    registry_deployment = Unicode(
+        "registry",
+        config=True,
+        help="The Deployment of the registry, which a clean-up makes read-only for a while.",
+    )
+    cleanup_template_file = Unicode(
+        "",
+        config=True,
+        help="The Job that frees the registry's disk, as the chart makes it; empty = none here.",
+    )
+    cleanup_hour = Integer(
+        3,
+        min=-1,
+        max=23,
+        config=True,
+        help="The hour (UTC) of the nightly freeing of the registry's disk; -1 = only when asked.",
+    )
+
+    prepull_interval = Float(
+        60.0,
+        config=True,
+        help="""
+        Seconds after which the agents are told again which images are published, to fetch them
+        beforehand; 0 = nothing is fetched before somebody starts it.
+        """,
+    )
+    kubeflow_namespace = Unicode(
+        "",
+        config=True,
+        help="""
+        The namespace of a Kubeflow on this cluster, into whose spawner administrators may
+        publish images too; empty = none.
+        """,
+    )
+    kubeflow_config_map = Unicode(
+        "jupyter-web-app-config",
+        config=True,
+        help="The ConfigMap of Kubeflow's spawner.",
+    )
+    kubeflow_key = Unicode(
+        "spawner_ui_config.yaml",
+        config=True,
+        help="The key in it that holds the form.",
+    )
+
+    @default("database_url")
+    def _default_database_url(self) -> str:
+        return os.environ.get("DATABASE_URL", "sqlite:///desktops.sqlite")
+
+    start_test_template_file = Unicode(
+        "",
+        config=True,
+        help="""
+        The Job that tries a version, as the chart makes it.
+
+        Empty: nothing is tried, and versions are published as they are.
+        """,
+    )
+    start_tests_running = Integer(
+        2, config=True, help="How many start-tests run at once."
+    )
+
+    @default("registry_username")
+    def _default_registry_username(self) -> str:
+        return os.environ.get("REGISTRY_USERNAME", "")
+
+    @default("registry_password")
+    def _default_registry_password(self) -> str:
+        return os.environ.get("REGISTRY_PASSWORD", "")
+
+    @default("namespace")
+    def _default_namespace(self) -> str:
+        return os.environ.get("POD_NAMESPACE", "desktops")
+
+    @default("log_level")
+    def _default_log_level(self) -> int:
+        return logging.INFO

@@ -1,0 +1,89 @@
+"""Publishing into Kubeflow's form, through the API: who may, what stands there, what cannot."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+
+from tests.fakes.hub import ADMIN, READ, WRITE
+from tests.fakes.kubernetes_config_maps import FakeConfigMap
+from tests.service.conftest import World
+from tests.service.test_kubeflow_form import FORM, options
+
+CONFIG, KEY = "jupyter-web-app-config", "spawner_ui_config.yaml"
+
+
+def installed(world: World) -> FakeConfigMap:
+    """Install a Kubeflow."""
+    found = FakeConfigMap({KEY: FORM, "other.yaml": "a: 1\n"})
+    world.cluster.config_maps.known[CONFIG] = found
+    return found
+
+
+def boss(world: World) -> httpx.AsyncClient:
+    """Return an administrator's client."""
+    return world.client(world.hub.add_user("boss", READ, WRITE, ADMIN))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    for _ in range(100):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("did not come to pass")
+
+
+async def test_a_published_image_is_there_while_an_administrator_wants_it(
+    world: World,
+) -> None:
+    form, admin = installed(world), boss(world)
+    job = await world.saved(world.alice())
+    path = "/images/alice/gis-course"
+    await admin.patch(path, json={"kubeflow": True})
+    await asyncio.sleep(0.2)
+    assert form.data[KEY] == FORM
+    await admin.patch(path, json={"visibility": "published"})
+    entry = f"localhost:30500/desktops/alice/gis-course:v1@{job['result']['digest']}"
+    await until(lambda: options(form.data[KEY]) == [*options(FORM), entry])
+    assert form.managers == ["jupyterhub-desktops"]
+    assert form.data["other.yaml"] == "a: 1\n"
+    await admin.patch(path, json={"visibility": "private"})
+    await until(lambda: form.data[KEY] == FORM)
+
+
+async def test_only_administrators_put_it_there(world: World) -> None:
+    alice = world.alice()
+    await world.saved(alice)
+    reply = await alice.patch("/images/alice/gis-course", json={"kubeflow": True})
+    assert reply.status_code == 403
+    assert reply.json()["error"]["code"] == "not_publisher"
+
+
+async def test_a_kubeflow_that_is_not_there_is_told(world: World) -> None:
+    assert world.services
+    admin = boss(world)
+    await world.saved(world.alice())
+    await admin.patch("/images/alice/gis-course", json={"visibility": "published"})
+    page = await admin.get(f"{world.url}/services/desktops/images/alice/gis-course")
+    assert "There is no ConfigMap jupyter-web-app-config" in page.text
+    form = installed(world)
+    await admin.patch("/images/alice/gis-course", json={"kubeflow": True})
+    await until(lambda: len(options(form.data[KEY])) == 3)
+    page = await admin.get(f"{world.url}/services/desktops/images/alice/gis-course")
+    assert "There is no ConfigMap" not in page.text
+
+
+async def test_what_an_upgrade_of_kubeflow_wrote_stays_beside_ours(
+    world: World,
+) -> None:
+    form, admin = installed(world), boss(world)
+    await world.saved(world.alice())
+    changes = {"visibility": "published", "kubeflow": True}
+    await admin.patch("/images/alice/gis-course", json=changes)
+    await until(lambda: len(options(form.data[KEY])) == 3)
+    form.data[KEY], form.version = FORM.replace("v1.10.0", "v2.0.0"), 9
+    assert world.services
+    world.services.kubeflow.wake()
+    await until(lambda: len(options(form.data[KEY])) == 3)
+    assert options(form.data[KEY])[0].endswith("jupyter-scipy:v2.0.0")

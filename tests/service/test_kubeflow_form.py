@@ -1,0 +1,99 @@
+"""Kubeflow's form: our entries come and go, everything else keeps every byte."""
+
+import pytest
+import yaml
+
+from hub_service.errors import Conflict
+from hub_service.kubeflow_form import with_images
+
+PREFIX = "localhost:30500/desktops/"
+GIS, R = (
+    f"{PREFIX}alice/gis:v3@sha256:{'a' * 64}",
+    f"{PREFIX}bob/r:v1@sha256:{'b' * 64}",
+)
+FORM = """\
+# Configuration file for the Jupyter UI.
+#
+# Each Jupyter UI option is configured by two keys: 'value' and 'readOnly'
+spawnerFormDefaults:
+  image:
+    # The container Image for the user's Jupyter Notebook
+    value: ghcr.io/kubeflow/kubeflow/notebook-servers/jupyter-scipy:v1.10.0
+    # The list of available standard container Images
+    options:
+    - ghcr.io/kubeflow/kubeflow/notebook-servers/jupyter-scipy:v1.10.0   # the usual one
+    # Large:
+    - ghcr.io/kubeflow/kubeflow/notebook-servers/jupyter-pytorch-full:v1.10.0
+
+  # Whether or not a user may type an image
+  allowCustomImage: true
+  imageGroupOne:
+    value: ghcr.io/kubeflow/kubeflow/notebook-servers/codeserver-python:v1.10.0
+    options:
+    - ghcr.io/kubeflow/kubeflow/notebook-servers/codeserver-python:v1.10.0
+"""
+
+
+def options(text: str) -> list[str]:
+    """Return the list as Kubeflow reads it."""
+    found = yaml.safe_load(text)["spawnerFormDefaults"]["image"]["options"]
+    return list(found or [])
+
+
+def test_ours_come_at_the_end_and_go_again() -> None:
+    added = with_images(FORM, PREFIX, [GIS, R])
+    assert options(added) == [*options(FORM), GIS, R]
+    assert with_images(added, PREFIX, []) == FORM
+    assert with_images(added, PREFIX, [GIS, R]) == added
+
+
+def test_every_other_line_stays() -> None:
+    before = FORM.splitlines()
+    added = with_images(FORM, PREFIX, [GIS]).splitlines()
+    assert [line for line in added if PREFIX not in line] == before
+
+
+def test_a_new_version_takes_the_place_of_the_old_one() -> None:
+    newer = GIS.replace(":v3@", ":v4@")
+    text = with_images(with_images(FORM, PREFIX, [GIS]), PREFIX, [newer])
+    assert options(text) == [*options(FORM), newer]
+
+
+@pytest.mark.parametrize("empty", [" []", "", " # none yet", " [  ]"])
+def test_an_empty_list(empty: str) -> None:
+    form = (
+        f"spawnerFormDefaults:\n  image:\n    options:{empty}\n  cpu:\n    value: '1'\n"
+    )
+    added = with_images(form, PREFIX, [GIS])
+    assert options(added) == [GIS]
+    assert yaml.safe_load(added)["spawnerFormDefaults"]["cpu"] == {"value": "1"}
+    gone = with_images(added, PREFIX, [])
+    assert options(gone) == [] and gone.endswith("  cpu:\n    value: '1'\n")
+
+
+def test_a_list_in_brackets() -> None:
+    form = "spawnerFormDefaults:\n  image:\n    options: [a:1,\n      b:2]\n    value: a:1\n"
+    added = with_images(form, PREFIX, [GIS])
+    assert options(added) == ["a:1", "b:2", GIS]
+    assert yaml.safe_load(added)["spawnerFormDefaults"]["image"]["value"] == "a:1"
+
+
+def test_no_line_at_the_end() -> None:
+    form = "spawnerFormDefaults:\n  image:\n    options:\n      - a:1"
+    assert options(with_images(form, PREFIX, [GIS])) == ["a:1", GIS]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "",
+        "{",
+        "spawnerFormDefaults: {}",
+        "spawnerFormDefaults:\n  image:\n    options: some\n",
+        "spawnerFormDefaults:\n  image:\n    options:\n    - {a: 1}\n",
+        "- a\n",
+    ],
+)
+def test_what_is_no_such_form_is_left_alone(form: str) -> None:
+    with pytest.raises(Conflict):
+        with_images(form, PREFIX, [GIS])
