@@ -94,7 +94,8 @@ def test_sizes_are_read_as_jupyterhub_reads_them(
 async def test_the_card_shows_picture_tags_and_limits(
     spawner: DesktopSpawner, catalogue: FakeCatalogue
 ) -> None:
-    offer(catalogue, icon="map", tags=["<gis>", "maps"], limits=BOTH)
+    looks = {"icon": "map", "picture": "", "tags": ["<gis>", "maps"]}
+    offer(catalogue, limits=BOTH, **looks)
     profiles = await spawner.desktop_profiles()
     answer = await spawner.catalogue.profiles("alice")
     html = render_form(
