@@ -7,11 +7,13 @@ hierarchy a controller (version 1).
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 MOUNT = Path("/sys/fs/cgroup")
 NAME = "devcluster"
@@ -115,8 +117,19 @@ def _folders(root: Path) -> Iterator[Path]:
 
 def _members(folder: Path) -> list[int]:
     try:
-        return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
+        with (folder / "cgroup.procs").open() as file:
+            return pids(file)
     except FileNotFoundError:  # removed by the runtime while we walked
+        return []
+
+
+def pids(file: TextIO) -> list[int]:
+    """The processes that an open list of a group names; none when the group is gone meanwhile."""
+    try:
+        return [int(line) for line in file.read().split()]
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
         return []
 
 

@@ -4,8 +4,10 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from devcluster.binaries import BUILDS, Build
-from devcluster.cgroup import Cgroup
+from devcluster.cgroup import Cgroup, pids
 from devcluster.leftovers import pod_links
 from devcluster.mounts import mounts_below
 from devcluster.network import SWITCHES, Switches
@@ -127,3 +129,17 @@ def test_a_build_is_known_by_what_made_it() -> None:
     )
     assert len({build.digest() for build in BUILDS}) == len(BUILDS)
     assert os.path.basename(one.arguments(Path("/out"))[-1]) == "tool@v1"
+
+
+def test_a_group_that_goes_while_it_is_read_has_nobody() -> None:
+    roots = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")]
+    root = next(
+        (one for one in roots if os.access(one / "cgroup.procs", os.W_OK)), None
+    )
+    if root is None:
+        pytest.skip("needs root, and control groups that can be written")
+    folder = root / f"test-{os.getpid()}"
+    folder.mkdir()
+    with (folder / "cgroup.procs").open() as file:
+        folder.rmdir()
+        assert pids(file) == []
