@@ -45,8 +45,10 @@ class HubService(ServiceSettings):
         )
         # A line for each call to the agents and the registry, twice a second, tells nobody
         # anything; what fails is logged where it fails.
-        for chatty in ("httpx", "httpcore", "tornado.access", "tornado.application"):
+        for chatty in ("httpx", "httpcore", "tornado.access"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        # It warns of each request that needs no XSRF token; what is wrong are errors.
+        logging.getLogger("tornado.application").setLevel(logging.ERROR)
 
     def start(self) -> None:
         """Run until the process is told to end."""

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -87,11 +88,27 @@ class Cleanups:
 
     async def run(self) -> None:
         """Carry out what is asked for, and the nightly one, until cancelled."""
+        await self._open_forgotten()
         while True:
             if cleanup := self._cleanups.unfinished():
                 await self._carry_out(cleanup)
             elif await self._night():
-                self.ask("")
+                # Somebody may have asked in the same moment.
+                with suppress(Conflict):
+                    self.ask("")
+
+    async def _open_forgotten(self) -> None:
+        """Open a registry that was closed by a clean-up which the database knows nothing of."""
+        if not self.enabled or self._cleanups.unfinished():
+            return
+        try:
+            if await self._closed():
+                log.warning("The registry was left read-only: it takes changes again")
+                await self._set(None)
+        except Unavailable as error:
+            log.warning(
+                "Whether the registry is read-only: %s %s", error, error.details
+            )
 
     async def _night(self) -> bool:
         """Wait for the hour; False when somebody asked before."""
@@ -116,7 +133,8 @@ class Cleanups:
             log.exception("Clean-up %d failed by a defect", cleanup.id)
             changes = {"state": FAILED, "error": _defect().to_dict()}
         await self._reopen(cleanup)
-        self._cleanups.update(cleanup.id, ended=datetime.now(UTC), **changes)
+        changes = {"error": None, **changes, "ended": datetime.now(UTC)}
+        self._cleanups.update(cleanup.id, **changes)
         log.info("Clean-up %d ended: %s", cleanup.id, changes)
 
     async def _quiet(self, cleanup: Cleanup) -> None:
@@ -144,17 +162,13 @@ class Cleanups:
                 await asyncio.sleep(self._settings.pause)
 
     async def _clean(self, cleanup: Cleanup) -> dict[str, Any]:
-        settings = self._settings
-        variable, value = READ_ONLY
-        await self._deployments.set_variable(
-            settings.registry, "registry", variable, value
-        )
+        await self._set(READ_ONLY[1])
         await self._settled()
-        await self._workloads.create_job(_job(settings.job or {}, cleanup))
+        await self._workloads.create_job(_job(self._settings.job or {}, cleanup))
         pod = await self._ended_pod(cleanup)
         text = [line async for line in self._workloads.log(pod.name, "clean")]
-        word, *figures = text[-1].split() if text else [""]
-        if word != FIGURES or pod.phase != "Succeeded":
+        words = text[-1].split() if text else []
+        if pod.phase != "Succeeded" or len(words) != 3 or words[0] != FIGURES:
             raise Conflict(
                 "cleanup_failed",
                 sentence(
@@ -163,7 +177,7 @@ class Cleanups:
                 ),
                 details={"reason": pod.reason, "log": text[-20:]},
             )
-        before, after = (1024 * int(figure) for figure in figures)
+        before, after = (1024 * int(word) for word in words[1:])
         return {"state": SUCCEEDED, "bytes_before": before, "bytes_after": after}
 
     async def _ended_pod(self, cleanup: Cleanup) -> WorkloadPod:
@@ -184,16 +198,27 @@ class Cleanups:
         while not open_again:
             try:
                 if await self._workloads.remove(_label(cleanup)):
-                    await self._deployments.set_variable(
-                        self._settings.registry, "registry", READ_ONLY[0], None
-                    )
+                    if await self._closed():
+                        await self._set(None)
                     open_again = True
                     await self._settled()
             except Unavailable as error:
                 log.warning(
                     "After clean-up %d: %s %s", cleanup.id, error, error.details
                 )
+                self._cleanups.update(cleanup.id, error=error.to_dict())
             await asyncio.sleep(self._settings.pause)
+
+    async def _closed(self) -> bool:
+        """Say whether the registry takes no changes."""
+        name, variable = self._settings.registry, READ_ONLY[0]
+        found = await self._deployments.variable(name, "registry", variable)
+        return found is not None
+
+    async def _set(self, value: str | None) -> None:
+        """Close the registry, or open it again (None)."""
+        name, variable = self._settings.registry, READ_ONLY[0]
+        await self._deployments.set_variable(name, "registry", variable, value)
 
     async def _settled(self) -> None:
         """Wait until the registry runs with its new setting."""

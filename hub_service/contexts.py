@@ -15,6 +15,8 @@ from oci.upload import bytes_source, file_source
 
 MEDIA_TYPE = "application/vnd.desktops.build.context"
 MAX_BYTES = 100 * 1000 * 1000
+KEPT = 5
+"""How many archives of a person may wait for a build: the next one takes the oldest's place."""
 KEPT_SECONDS = 24 * 3600
 """How long files wait for the build that they were sent for."""
 
@@ -75,13 +77,13 @@ class Contexts:
         return Context(repository, manifest.json()["layers"][0]["digest"])
 
     async def clean(self, owner: str, used: Collection[str]) -> None:
-        """Let go of what nobody waits for any more: all but the used and today's."""
+        """Let go of what nobody waits for any more: all but the used and today's last few."""
         repository = context_repository(self._prefix, owner)
         async with self._store.registry() as client:
-            for id in await client.tags(repository):
-                age = time.time() - int(id.partition("-")[0] or 0)
-                if id not in used and age > KEPT_SECONDS:
-                    await self._remove(repository, id)
+            unused = sorted(set(await client.tags(repository)) - set(used), key=_sent)
+        old = [id for id in unused if time.time() - _sent(id) > KEPT_SECONDS]
+        for id in {*old, *unused[: -KEPT + 1]}:
+            await self._remove(repository, id)
 
     async def remove(self, owner: str, id: str) -> None:
         """Let go of an archive."""
@@ -92,3 +94,8 @@ class Contexts:
             found = await client.head_manifest(repository, id)
             if found:
                 await client.delete_manifest(repository, str(found.digest))
+
+
+def _sent(id: str) -> int:
+    """Return the second at which an archive was sent, with which its id begins."""
+    return int(id.partition("-")[0] or 0)

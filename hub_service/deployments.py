@@ -3,6 +3,7 @@
 from typing import Any
 
 from kubernetes.aio import client
+from kubernetes.aio.client.exceptions import ApiException
 
 from hub_service.kube import TIMEOUT
 from hub_service.workloads import translated
@@ -37,6 +38,21 @@ class Deployments:
                 _content_type=MERGE,
                 _request_timeout=TIMEOUT,
             )
+
+    async def variable(self, name: str, container: str, variable: str) -> str | None:
+        """Return a container's variable; None when it, or the Deployment, is not there."""
+        try:
+            with translated(but=404):
+                found: Any = await self._apps.read_namespaced_deployment(
+                    name, self._namespace, _request_timeout=TIMEOUT
+                )
+        except ApiException:
+            return None
+        for one in found.spec.template.spec.containers:
+            if one.name == container:
+                values = {entry.name: entry.value for entry in one.env or ()}
+                return values.get(variable)
+        return None
 
     async def settled(self, name: str) -> bool:
         """Say whether all pods of a Deployment are of its newest kind, and ready."""

@@ -79,6 +79,8 @@ class Images:
             require_limiter(person)
             given = wanted["limits"].items()
             wanted["limits"] = {key: value for key, value in given if value}
+        if wanted.get("visibility", PUBLISHED) != PUBLISHED:
+            self._tests.withdraw(image)
         wanted.update(_publication(person, image, wanted))
         if "kubeflow" in wanted:
             require_publisher(person)
@@ -161,6 +163,7 @@ class Images:
                 ),
                 number=number,
             )
+        self._refuse_during_save(image)
         others = [one for one in image.versions if one.number != number]
         shared = any(one.digest == version.digest for one in others)
         if not shared:

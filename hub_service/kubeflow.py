@@ -65,6 +65,9 @@ class Kubeflow:
                 if self.problem is None or self.problem.code != error.code:
                     log.warning("Kubeflow's list: %s %s", error, error.details)
                 self.problem = error
+            except Exception:
+                # Another program's form must not end ours.
+                log.exception("Kubeflow's list failed by a defect")
             try:
                 async with asyncio.timeout(self._settings.interval):
                     await self._wake.wait()

@@ -4,6 +4,7 @@ The form is YAML inside a ConfigMap, edited by people: what is no entry of ours 
 comments included. Layout: kubeflow/components/crud-web-apps/jupyter, spawner_ui_config.yaml.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,14 +18,41 @@ PATH = ("spawnerFormDefaults", "image", "options")
 def with_images(text: str, prefix: str, wanted: Sequence[str]) -> str:
     """Return the form with exactly the wanted ones of the images that begin with a prefix.
 
-    Conflict when the form has no such list.
+    - a list that is right already stays as it is written
+    - Conflict when the form has no such list, or is written so that changing these lines would
+      change something else: nothing is guessed
     """
+    try:
+        before = yaml.safe_load(text)
+        changed = _changed(text, prefix, wanted)
+        after = yaml.safe_load(changed)
+        same = _others(before, prefix) == _others(after, prefix)
+    except (yaml.YAMLError, RecursionError, KeyError, TypeError) as error:
+        raise _no_list(str(error)[:500]) from error
+    if not same:
+        raise _no_list("the list is not written as lines of its own")
+    return changed
+
+
+def _others(form: Any, prefix: str) -> Any:
+    """Return a form with its list emptied of our entries: what must be the same afterwards."""
+    form = copy.deepcopy(form)
+    image = form[PATH[0]][PATH[1]]
+    image[PATH[2]] = [
+        one for one in image[PATH[2]] or () if not str(one).startswith(prefix)
+    ]
+    return form
+
+
+def _changed(text: str, prefix: str, wanted: Sequence[str]) -> str:
     key, node = _options(text)
     lines = text.splitlines(keepends=True)
     entries = {one.start_mark.line: one.value for one in node.value}
     block = isinstance(node, yaml.SequenceNode) and not node.flow_style
     kept = [value for value in entries.values() if not value.startswith(prefix)]
     ours = [value for value in entries.values() if value in wanted]
+    if sorted(ours) == sorted(wanted) and len(kept) + len(ours) == len(node.value):
+        return text
     new = [one for one in wanted if one not in ours]
     if block and kept + ours:
         return _edited(lines, node, prefix, wanted, new)

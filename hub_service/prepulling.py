@@ -11,6 +11,9 @@ from hub_service.stores import Stores
 
 log = logging.getLogger(__name__)
 
+MOST = 1000
+"""What an agent takes; no disk holds more."""
+
 
 class Prepulling:
     """Tells the agent of every node which images are published, again and again.
@@ -37,7 +40,11 @@ class Prepulling:
         """Go on until cancelled; 0 seconds between two turns = never."""
         while self._interval > 0:
             self._wake.clear()
-            await self._turn()
+            try:
+                await self._turn()
+            except Exception:
+                # A convenience must not end the program.
+                log.exception("Fetching images beforehand failed by a defect")
             try:
                 async with asyncio.timeout(self._interval):
                     await self._wake.wait()
@@ -46,11 +53,12 @@ class Prepulling:
         await asyncio.Event().wait()
 
     async def _turn(self) -> None:
-        wanted = [
+        every = [
             {"reference": version.reference, "size": version.size}
             for image in self._catalogue.published()
             if (version := image.published_version)
         ]
+        wanted = every[:MOST]
         try:
             agents = await self._cluster.agents()
         except PublicError as error:

@@ -78,7 +78,7 @@ class Prepull:
             self._wake.clear()
             try:
                 await self._round(self._wanted)
-            except ContainerdError as error:
+            except (ContainerdError, OSError) as error:
                 log.warning("images cannot be fetched beforehand: %s", error)
             try:
                 async with asyncio.timeout(self._settings.interval):

@@ -42,8 +42,10 @@ function keepLog(source, log) {
   search.addEventListener("input", () => [...log.children].forEach(fits));
   source.addEventListener("log", (event) => {
     const { offset, text } = JSON.parse(event.data);
-    const lines = (rest + text.slice(Math.max(0, have - offset))).split("\n");
-    have = Math.max(have, offset + text.length);
+    // The service counts characters, not the halves of which JavaScript makes some of them.
+    const characters = [...text];
+    const lines = (rest + characters.slice(Math.max(0, have - offset)).join("")).split("\n");
+    have = Math.max(have, offset + characters.length);
     rest = lines.pop();
     log.append(...lines.map((line) => {
       const row = document.createElement("div");

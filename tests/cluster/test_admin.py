@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from oci.names import repository
 from tests.cluster.conftest import Demo, Visit, wait_for
-from tests.cluster.desktop import API, save, start, stop
+from tests.cluster.desktop import API, start, stop
+from tests.cluster.session import Desktop
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
 
@@ -46,10 +47,12 @@ def owner(cluster: Demo, visit: Visit) -> Iterator[Owner]:
     name = f"ana-{uuid.uuid4().hex[:6]}"
     page = visit(name)
     start(page, name, "Remote Desktop", "customise")
+    page.goto(PREFIX)
+    desktop = Desktop(cluster, page, name)
     for number in (1, 2):
-        cluster.run(cluster.pod_of(name), f"head -c 3000000 /dev/urandom > ~/{number}")
-        save(page, IMAGE)
-        page.reload()
+        cluster.run(desktop.pod, f"head -c 3000000 /dev/urandom > ~/{number}")
+        job = desktop.end_of(desktop.save(IMAGE).json()["id"])
+        assert job["state"] == "succeeded", job
     yield Owner(name, page)
     cluster.kubectl("delete", "pod", cluster.pod_of(name), "--wait=false", check=False)
 
@@ -90,9 +93,18 @@ def test_an_edit_shows_on_another_persons_spawn_page(
     cluster: Demo,
     shoot: Callable[[Page, str], None],
 ) -> None:
-    admin.goto(f"{PREFIX}images/{owner.name}/atlas")
+    place = f"images/{owner.name}/atlas"
+    admin.goto(f"{PREFIX}{place}")
     admin.check("#visibility-published")
     admin.click("button[value=share]")
+
+    def published() -> bool:
+        image = admin.request.get(f"{API}/{place}").json()
+        return bool(image["visibility"] == "published")
+
+    # Its desktop is seen to come up first.
+    wait_for("it is published", published, 180)
+    admin.goto(f"{PREFIX}{place}")
     title = f"Maps of {owner.name}"
     admin.fill("#title", title)
     admin.fill("#tags", "gis")
@@ -120,7 +132,7 @@ def test_an_edit_shows_on_another_persons_spawn_page(
     assert container["resources"]["limits"]["cpu"] == "500m"
 
     def started() -> bool:
-        image = admin.request.get(f"{API}/images/{owner.name}/atlas").json()
+        image = admin.request.get(f"{API}/{place}").json()
         return bool(image["last_started"])
 
     wait_for("the start is written down", started, 30)

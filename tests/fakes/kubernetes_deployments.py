@@ -41,6 +41,8 @@ class DeploymentHandler(JsonHandler):
             return self.answer(
                 415, {"kind": "Status", "reason": "UnsupportedMediaType"}
             )
+        if name not in self.fake.variables:
+            return self.answer(404, {"kind": "Status", "reason": "NotFound"})
         for container in self.body["spec"]["template"]["spec"]["containers"]:
             variables = self.fake.variables[name][container["name"]]
             for entry in container["env"]:

@@ -156,6 +156,18 @@ async def test_files_go_along_and_away_again(world: World) -> None:
     await wait_for(lambda: not world.registry.tags.get(repository))
 
 
+async def test_only_the_last_few_files_wait_for_a_build(world: World) -> None:
+    client = world.alice()
+    sent = [
+        (await client.post("/contexts", content=f"tar {number}".encode())).json()["id"]
+        for number in range(8)
+    ]
+    kept = next(tags for name, tags in world.registry.tags.items() if "alice" in name)
+    assert len(kept) == 5 and sent[-1] in kept
+    body = {"image": "x", "dockerfile": DOCKERFILE, "context": sent[-1]}
+    assert (await client.post("/builds", json=body)).status_code == 202
+
+
 async def test_nobody_builds_with_the_files_of_somebody_else(world: World) -> None:
     sent = await world.alice().post("/contexts", content=b"mine")
     bob = world.client(world.hub.add_user("bob", READ, WRITE))

@@ -192,3 +192,39 @@ def test_the_next_hour() -> None:
     assert seconds_until(3, at) == 30 * 60
     assert seconds_until(2, at) == 23.5 * 3600
     assert seconds_until(2, at.replace(minute=0)) == 24 * 3600
+
+
+async def test_a_registry_that_nobody_opened_is_opened_at_the_start(
+    neighbours: World,
+) -> None:
+    """The database of before the clean-up may have been restored meanwhile."""
+    variables = neighbours.cluster.deployments.variables["registry"]["registry"]
+    variables["REGISTRY_STORAGE_MAINTENANCE_READONLY"] = "{enabled: true}"
+    neighbours.registry.moods.read_only = True
+    async with neighbours.serving():
+        await wait_for(lambda: not neighbours.registry.moods.read_only)
+    assert variables == {}
+
+
+async def test_a_registry_that_is_not_there_holds_up_nobody(world: World) -> None:
+    alice, client = world.alice(), boss(world)
+    world.cluster.deployments.variables.clear()
+    await client.post("/cleanups")
+    assert (await ended(client))["error"]["code"] == "cluster_unavailable"
+    assert (await world.saved(alice))["state"] == "succeeded"
+
+
+async def test_while_it_cannot_be_opened_the_reason_is_shown(world: World) -> None:
+    client = boss(world)
+    build = await asked(client, world)
+    world.cluster.down = True
+    finish(build)
+    for _ in range(200):
+        latest = (await client.get("/cleanups")).json()["items"][0]
+        if latest["error"]:
+            break
+        await asyncio.sleep(0.02)
+    assert (latest["state"], latest["ended"]) == ("running", None)
+    assert "cluster does not answer" in latest["message"]
+    world.cluster.down = False
+    assert not (await ended(client))["state"] == "running"

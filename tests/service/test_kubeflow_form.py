@@ -97,3 +97,28 @@ def test_no_line_at_the_end() -> None:
 def test_what_is_no_such_form_is_left_alone(form: str) -> None:
     with pytest.raises(Conflict):
         with_images(form, PREFIX, [GIS])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        '{"spawnerFormDefaults":{"image":{"options":["x/y"],"value":"q"}},"other":1}',
+        "spawnerFormDefaults:\n  image: {options: [x/y], value: q}\n",
+        "[" * 5000,
+    ],
+)
+def test_a_form_written_another_way_is_left_alone(form: str) -> None:
+    with pytest.raises(Conflict):
+        with_images(form, PREFIX, [GIS])
+
+
+def test_a_list_that_is_right_stays_as_it_is_written() -> None:
+    form = "spawnerFormDefaults: {image: {options: [x/y], value: q}}\n"
+    assert with_images(form, PREFIX, []) == form
+
+
+def test_a_list_that_is_named_elsewhere_gets_one_of_its_own() -> None:
+    form = "a: &list [x/y]\nspawnerFormDefaults:\n  image:\n    options: *list\n"
+    added = with_images(form, PREFIX, [GIS])
+    assert options(added) == ["x/y", GIS]
+    assert yaml.safe_load(added)["a"] == ["x/y"]

@@ -327,6 +327,23 @@ async def test_an_administrator_publishes_directly_after_the_test(world: World) 
     assert audit[0]["actor"] == "root" and audit[0]["details"]["published"] == 1
 
 
+async def test_what_is_taken_back_before_the_test_passes_is_not_published(
+    world: World,
+) -> None:
+    client = world.alice()
+    await world.saved(client)
+    admin = admin_of(world)
+    path = "/images/alice/gis-course"
+    await admin.patch(path, json={"visibility": "published"})
+    await admin.patch(path, json={"visibility": "private"})
+    jobs = (await admin.get("/jobs", params={"all": "true"})).json()["items"]
+    [id] = [one["id"] for one in jobs if one["kind"] == "start-test"]
+    (await trial_of(world, id)).tell("tester", PASSED)
+    assert (await world.ended(client, id))["state"] == "succeeded"
+    image = (await client.get(path)).json()
+    assert (image["visibility"], image["published_version"]) == ("private", None)
+
+
 async def test_a_picture_goes_with_its_last_version(world: World) -> None:
     client = world.alice()
     id = await built(world, client)
