@@ -12,7 +12,7 @@ if (reload) setInterval(() => refresh(reload), 1000 * reload.dataset.reload);
 // Only the marked part is replaced: what a person types or reads elsewhere stays. At the end of
 // what it shows, the whole page comes anew.
 async function refresh(part) {
-  const answer = await fetch(location.href);
+  const answer = await fetch(part.dataset.from);
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("[data-reload]");
