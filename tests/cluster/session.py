@@ -62,4 +62,6 @@ class Desktop:
         """The desktop is not frozen and can write in a directory of the base image."""
         script = "echo $RANDOM | sudo tee /usr/share/doc/alive && sudo rm /usr/share/doc/alive"
         # Nothing is begun in a container that is held still: it is asked again.
-        wait_for("it works", lambda: self.cluster.run(self.pod, script, check=False), 10)
+        wait_for(
+            "it works", lambda: self.cluster.run(self.pod, script, check=False), 10
+        )

@@ -151,7 +151,7 @@ def test_an_image_is_published_by_an_administrator(
     shoot(admin, "admin-request")
     admin.click("button[value=approved]")
     expect(admin.locator("h2", has_text="Answered")).to_be_visible()
-    for tab in ("Images", "Saves", "Audit"):
+    for tab in ("Images", "Jobs", "Audit"):
         admin.click(f".nav-tabs >> text={tab}")
         shoot(admin, f"admin-{tab.lower()}")
 
@@ -184,7 +184,17 @@ def test_nothing_is_a_barrier(person: Person, visit: Visit) -> None:
         found += [f"spawn: {one}" for one in barriers(page, without="nav")]
     admin = visit("admin")
     requests = admin.request.get(f"{PREFIX}api/v1/publication-requests").json()["items"]
-    for path in ("", "/images", "/jobs", "/audit", f"/requests/{requests[0]['id']}"):
+    tabs = (
+        "",
+        "/images",
+        "/order",
+        "/people",
+        "/retention",
+        "/storage",
+        "/jobs",
+        "/audit",
+    )
+    for path in (*tabs, f"/requests/{requests[0]['id']}"):
         admin.goto(f"{PREFIX}admin{path}")
         found += [f"admin{path}: {one}" for one in barriers(admin)]
     assert not found, "\n".join(found)
