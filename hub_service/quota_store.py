@@ -1,6 +1,7 @@
 """The repository of quotas, and of what people keep."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -55,10 +56,12 @@ class QuotaStore:
         """Return what everybody keeps who has an image, the one with most bytes first.
 
         A layer that several versions of a person brought is counted once: saves of one session
-        share what did not change between them.
+        share what did not change between them. Layers below a person's versions count too, unless
+        a version of somebody else brings them: who deletes the large one keeps what stands on it.
         """
         columns = (VersionRow.digest, VersionRow.new_bytes, VersionRow.new_layers)
-        statement = select(ImageRow.owner, ImageRow.id, *columns).outerjoin(
+        below = (VersionRow.layers_below, VersionRow.ancestors)
+        statement = select(ImageRow.owner, ImageRow.id, *columns, *below).outerjoin(
             VersionRow, VersionRow.image_id == ImageRow.id
         )
         if owner:
@@ -67,8 +70,12 @@ class QuotaStore:
             statement = statement.where(ImageRow.owner.contains(query, autoescape=True))
         found: dict[str, _Kept] = defaultdict(_Kept)
         with Session(self._engine) as session:
-            for name, image, digest, size, layers in session.execute(statement):
+            for name, image, digest, size, layers, under, line in session.execute(
+                statement
+            ):
                 found[name].add(image, digest, size, layers)
+                found[name].stand_on(under or {}, line or ())
+            _take_out_others(session, found)
         usages = [(name, kept.usage()) for name, kept in found.items()]
         return dict(sorted(usages, key=lambda pair: (-pair[1].bytes, pair[0])))
 
@@ -80,6 +87,8 @@ class _Kept:
         self._images: set[int] = set()
         self._versions = 0
         self._layers: dict[str, int] = {}
+        self._below: dict[str, int] = {}
+        self.ancestors: set[str] = set()
 
     def add(self, image: int, digest: str | None, size: int, layers: Any) -> None:
         """Count an image, and a version of it; None when it has none."""
@@ -88,9 +97,34 @@ class _Kept:
             self._versions += 1
             self._layers.update(layers_kept(layers, digest, size))
 
+    def stand_on(self, layers: Mapping[str, int], ancestors: Iterable[str]) -> None:
+        """Count what a version stands on, too."""
+        self._below.update(layers)
+        self.ancestors.update(ancestors)
+
+    def take_out(self, layers: Iterable[str]) -> None:
+        """Leave out what somebody else keeps anyway."""
+        for one in layers:
+            self._below.pop(one, None)
+
     def usage(self) -> Usage:
         """Return the sum."""
-        return Usage(len(self._images), self._versions, sum(self._layers.values()))
+        layers = {**self._below, **self._layers}
+        return Usage(len(self._images), self._versions, sum(layers.values()))
+
+
+def _take_out_others(session: Session, found: Mapping[str, _Kept]) -> None:
+    """Let nobody pay for the layers of others' versions that they stand on."""
+    lines = {digest for kept in found.values() for digest in kept.ancestors}
+    columns = (ImageRow.owner, VersionRow.digest, VersionRow.new_bytes)
+    statement = select(*columns, VersionRow.new_layers).join(
+        VersionRow, VersionRow.image_id == ImageRow.id
+    )
+    rows = session.execute(statement.where(VersionRow.digest.in_(lines)))
+    for owner, digest, size, layers in rows:
+        for name, kept in found.items():
+            if name != owner and digest in kept.ancestors:
+                kept.take_out(layers_kept(layers, digest, size))
 
 
 def _find(session: Session, kind: str, name: str) -> QuotaRow | None:

@@ -10,6 +10,7 @@ from hub_service.quota import Quota, deciding
 from tests.fakes.agent import PREVIEW
 from tests.fakes.hub import ADMIN, READ, WRITE
 from tests.service.conftest import World, save_of
+from tests.service.test_database import version
 from tests.service.test_pages import page_client
 from tests.service.test_rights import DOCKERFILE
 
@@ -212,3 +213,20 @@ async def test_the_pages_of_quotas(world: World, admin: httpx.AsyncClient) -> No
         not in (await page_client(world, "token-of-alice").get("")).text
     )
     assert "Nothing matches." in (await pages.get("admin/people?q=nobody")).text
+
+
+async def test_what_one_stands_on_counts_when_nobody_else_keeps_it(
+    world: World,
+) -> None:
+    assert world.services
+    catalogue, store = world.services.catalogue, world.services.quotas.store
+    big = version(1)
+    small = version(2, base={"name": "big", "digest": big.digest}, new_bytes=1000)
+    catalogue.add_version("alice", "big", "Big", big)
+    catalogue.add_version("alice", "small", "Small", small)
+    catalogue.add_version("bob", "mine", "Mine", small)
+    assert store.usage("alice").bytes == big.new_bytes + 1000
+    assert store.usage("bob").bytes == 1000
+    catalogue.remove_image("alice", "alice", "big")
+    assert store.usage("alice").bytes == big.new_bytes + 1000
+    assert store.usages()["bob"].bytes == big.new_bytes + 1000
