@@ -15,11 +15,11 @@ from tornado.web import Application as TornadoApplication
 from tornado.web import StaticFileHandler
 
 from hub_service.assembly import Assembly
-from hub_service.database import open_database
+from hub_service.clients.kube import Cluster
 from hub_service.handlers import default_handlers
-from hub_service.kube import Cluster
 from hub_service.services import Services
 from hub_service.settings import ServiceSettings
+from hub_service.stores.database import open_database
 
 STATIC = Path(__file__).parent / "static"
 AGENT_TIMEOUT = httpx.Timeout(10.0, read=60.0)

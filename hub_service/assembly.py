@@ -9,34 +9,34 @@ import httpx
 from jupyterhub.services.auth import HubOAuth
 from sqlalchemy import Engine
 
-from hub_service.agent_client import AgentClient
-from hub_service.build_follower import BuildFollower
-from hub_service.builds import Builds, BuildSettings
-from hub_service.cleanups import Cleanups, CleanupSettings
+from hub_service.building.builds import Builds, BuildSettings
+from hub_service.clients.agent import AgentClient
+from hub_service.clients.config_maps import ConfigMaps
+from hub_service.clients.deployments import Deployments
+from hub_service.clients.hub import HubClient
+from hub_service.clients.kube import Cluster
+from hub_service.clients.registry import ImageStore
+from hub_service.clients.workloads import Workloads
 from hub_service.commits import Commits
-from hub_service.config_maps import ConfigMaps
-from hub_service.deployments import Deployments
-from hub_service.events import JobFeed
-from hub_service.finishing import Finishing
-from hub_service.hub_client import HubClient
-from hub_service.images import Images
-from hub_service.kube import Cluster
-from hub_service.kubeflow import Kubeflow, KubeflowSettings
+from hub_service.images.images import Images
+from hub_service.images.picture_links import PictureLinks
+from hub_service.jobs.events import JobFeed
+from hub_service.jobs.follower import BuildFollower
 from hub_service.metrics import Metrics
 from hub_service.models import BUILD, COMMIT, START_TEST, Job
 from hub_service.openapi import Contract
-from hub_service.picture_links import PictureLinks
-from hub_service.prepulling import Prepulling
-from hub_service.publication_tests import PublicationTests
-from hub_service.publishing import Publishing
+from hub_service.publishing.kubeflow import Kubeflow, KubeflowSettings
+from hub_service.publishing.prepulling import Prepulling
+from hub_service.publishing.publication_tests import PublicationTests
+from hub_service.publishing.publishing import Publishing
 from hub_service.reconciler import Reconciler
-from hub_service.registry import ImageStore
-from hub_service.retention import Retention
 from hub_service.services import Services
 from hub_service.settings import ServiceSettings
-from hub_service.start_tests import StartTests, StartTestSettings
-from hub_service.stores import Stores
-from hub_service.workloads import Workloads
+from hub_service.start_tests.finishing import Finishing
+from hub_service.start_tests.start_tests import StartTests, StartTestSettings
+from hub_service.storage.cleanups import Cleanups, CleanupSettings
+from hub_service.storage.retention import Retention
+from hub_service.stores.stores import Stores
 from oci.auth import Credentials
 from oci.client import RegistryClient
 

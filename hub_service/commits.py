@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hub_service.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
-from hub_service.agent_client import AgentClient
+from hub_service.clients.agent import AgentClient
+from hub_service.clients.hub import HubClient
+from hub_service.clients.kube import Cluster, SessionPod
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
-from hub_service.finishing import Finishing
-from hub_service.hub_client import HubClient
-from hub_service.kube import Cluster, SessionPod
+from hub_service.jobs.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
+from hub_service.jobs.targets import target
 from hub_service.models import (
     CANCELLED,
     COMMIT,
@@ -23,10 +23,10 @@ from hub_service.models import (
     Person,
     Server,
 )
-from hub_service.naming import checked_description
-from hub_service.policy import require_own_server
-from hub_service.stores import Stores
-from hub_service.targets import target
+from hub_service.rules.naming import checked_description
+from hub_service.rules.policy import require_own_server
+from hub_service.start_tests.finishing import Finishing
+from hub_service.stores.stores import Stores
 
 log = logging.getLogger(__name__)
 

@@ -69,7 +69,7 @@ class Conflict(PublicError):
 
 
 class AgentError(PublicError):
-    """What an agent answered; views.py has the words for its codes."""
+    """What an agent answered; pages/views.py has the words for its codes."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is kept, marked as an agent's."""

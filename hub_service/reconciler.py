@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from hub_service.advancing import end, stamped
-from hub_service.builds import Builds
+from hub_service.building.builds import Builds
 from hub_service.commits import Commits
 from hub_service.errors import PublicError, sentence
-from hub_service.events import JobFeed
-from hub_service.job_store import JobStore
+from hub_service.jobs.advancing import end, stamped
+from hub_service.jobs.events import JobFeed
 from hub_service.models import FAILED, Job
-from hub_service.publication_tests import PublicationTests
+from hub_service.publishing.publication_tests import PublicationTests
+from hub_service.stores.job_store import JobStore
 
 log = logging.getLogger(__name__)
 

@@ -1,26 +1,26 @@
-"""What the handlers need, made once in app.py."""
+"""What the handlers need, made once in assembly.py."""
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from hub_service.build_follower import BuildFollower
-from hub_service.builds import Builds
-from hub_service.cleanups import Cleanups
+from hub_service.building.builds import Builds
+from hub_service.clients.hub import HubClient
 from hub_service.commits import Commits
-from hub_service.events import JobFeed
-from hub_service.hub_client import HubClient
-from hub_service.images import Images
-from hub_service.kubeflow import Kubeflow
+from hub_service.images.images import Images
+from hub_service.images.picture_links import PictureLinks
+from hub_service.jobs.events import JobFeed
+from hub_service.jobs.follower import BuildFollower
 from hub_service.metrics import Metrics
 from hub_service.openapi import Contract
-from hub_service.picture_links import PictureLinks
-from hub_service.prepulling import Prepulling
-from hub_service.publishing import Publishing
+from hub_service.publishing.kubeflow import Kubeflow
+from hub_service.publishing.prepulling import Prepulling
+from hub_service.publishing.publishing import Publishing
 from hub_service.reconciler import Reconciler
-from hub_service.retention import Retention
-from hub_service.start_tests import StartTests
-from hub_service.stores import Stores
+from hub_service.start_tests.start_tests import StartTests
+from hub_service.storage.cleanups import Cleanups
+from hub_service.storage.retention import Retention
+from hub_service.stores.stores import Stores
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from hub_service.models import (
     UNFINISHED,
     Act,
 )
-from hub_service.naming import image_path
-from hub_service.views import public_error_view
+from hub_service.pages.views import public_error_view
+from hub_service.rules.naming import image_path
 
 ORDERS = {
     "newest": lambda image: -image.created.timestamp(),

@@ -8,8 +8,8 @@ from hub_service.errors import BadRequest, PublicError, Unavailable, sentence
 from hub_service.handlers.base import ADMIN, needs_scope, status_of
 from hub_service.handlers.pages import PageHandler
 from hub_service.models import PUBLISHED, Image, Person
-from hub_service.quota import ALL, EVERYBODY, KINDS, Quota
-from hub_service.views import public_error_view
+from hub_service.pages.views import public_error_view
+from hub_service.rules.quota import ALL, EVERYBODY, KINDS, Quota
 
 LIMIT = 1000
 PEOPLE = 50

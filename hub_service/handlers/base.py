@@ -20,8 +20,8 @@ from hub_service.errors import (
     sentence,
 )
 from hub_service.models import Person, Server
+from hub_service.pages.views import Views, public_error_view
 from hub_service.services import Services
-from hub_service.views import Views, public_error_view
 
 log = logging.getLogger(__name__)
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from hub_service.build_form import Form, dockerfile
-from hub_service.builds import BuildRequest
+from hub_service.building.builds import BuildRequest
+from hub_service.building.form import Form, dockerfile
 from hub_service.errors import PublicError
 from hub_service.handlers.base import WRITE, needs_scope, status_of
 from hub_service.handlers.pages import PageHandler
 from hub_service.models import BUILD, Job
-from hub_service.policy import require_own_job
-from hub_service.views import public_error_view
+from hub_service.pages.views import public_error_view
+from hub_service.rules.policy import require_own_job
 
 LIST, TEXT = "packages", "dockerfile"
 """The two ways to say what is built."""

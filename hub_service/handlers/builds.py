@@ -7,15 +7,15 @@ from typing import Any
 
 from tornado.web import HTTPError, stream_request_body
 
-from hub_service.build_form import Form, dockerfile
-from hub_service.build_rules import problems
-from hub_service.builds import BuildRequest
-from hub_service.contexts import MAX_BYTES
+from hub_service.building.builds import BuildRequest
+from hub_service.building.form import Form, dockerfile
+from hub_service.building.rules import problems
 from hub_service.errors import BadRequest, sentence
 from hub_service.handlers.base import READ, WRITE, ApiHandler, needs_scope
 from hub_service.handlers.commits import title_of
 from hub_service.handlers.jobs import OwnJobHandler
-from hub_service.views import problem_views
+from hub_service.pages.views import problem_views
+from hub_service.stores.contexts import MAX_BYTES
 
 
 class BuildsHandler(ApiHandler):

@@ -3,8 +3,8 @@
 from hub_service.errors import BadRequest, sentence
 from hub_service.handlers.base import ADMIN, READ, WRITE, ApiHandler, needs_scope
 from hub_service.models import VISIBILITIES
-from hub_service.policy import as_seen_by
-from hub_service.records import number_of
+from hub_service.rules.policy import as_seen_by
+from hub_service.stores.records import number_of
 
 API = r"api/v1"
 IMAGE = rf"{API}/images/([^/]+)/([^/]+)"

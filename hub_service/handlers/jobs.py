@@ -6,8 +6,8 @@ from tornado.iostream import StreamClosedError
 
 from hub_service.handlers.base import READ, SAVE, ApiHandler, needs_scope
 from hub_service.models import Job
-from hub_service.policy import require_cancelled_by, require_own_job
-from hub_service.records import number_of
+from hub_service.rules.policy import require_cancelled_by, require_own_job
+from hub_service.stores.records import number_of
 
 KEEPALIVE = 25.0
 """Seconds of silence after which a comment is sent: proxies cut silent streams at 30 or 60."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from tornado.web import HTTPError
 
+from hub_service.clients.hub import RunningServer
 from hub_service.commits import CommitRequest
 from hub_service.errors import BadRequest, NotFound, PublicError, sentence
 from hub_service.handlers.base import (
@@ -15,7 +16,6 @@ from hub_service.handlers.base import (
     needs_scope,
     status_of,
 )
-from hub_service.hub_client import RunningServer
 from hub_service.models import (
     BUILD,
     COMMIT,
@@ -27,10 +27,10 @@ from hub_service.models import (
     Server,
     Version,
 )
-from hub_service.naming import ICONS, image_path
-from hub_service.pages import render
-from hub_service.policy import as_seen_by, may_try, require_own_job
-from hub_service.views import public_error_view
+from hub_service.pages.rendering import render
+from hub_service.pages.views import public_error_view
+from hub_service.rules.naming import ICONS, image_path
+from hub_service.rules.policy import as_seen_by, may_try, require_own_job
 
 OWN, OTHERS = 1000, 60
 """Images on one page: all of one's own, for they are one's own work; others' page by page."""

@@ -5,7 +5,7 @@ import time
 from hub_service.handlers.base import READ, ApiHandler, needs_scope
 from hub_service.handlers.images import IMAGE
 from hub_service.models import Picture
-from hub_service.records import number_of
+from hub_service.stores.records import number_of
 
 SECONDS = 86400
 """For which a browser keeps it: a version never changes, and its link is a new one each day."""

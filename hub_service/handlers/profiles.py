@@ -5,8 +5,8 @@ from typing import Any
 from hub_service.errors import BadRequest, NotFound, sentence
 from hub_service.handlers.base import PROFILES, ApiHandler, needs_scope
 from hub_service.models import Image, Person, Version
-from hub_service.policy import may_try, startable_version
-from hub_service.records import number_of
+from hub_service.rules.policy import may_try, startable_version
+from hub_service.stores.records import number_of
 
 LIMIT = 5000
 """More cards than this help nobody; a hub with more shows the newest."""

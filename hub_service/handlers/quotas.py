@@ -1,7 +1,7 @@
 """How much people may keep."""
 
 from hub_service.handlers.base import ADMIN, READ, ApiHandler, needs_scope
-from hub_service.quota import Quota
+from hub_service.rules.quota import Quota
 
 API = r"api/v1"
 

@@ -2,7 +2,7 @@
 
 from hub_service.handlers.base import READ, needs_scope
 from hub_service.handlers.pages import PageHandler
-from hub_service.records import number_of
+from hub_service.stores.records import number_of
 
 
 class VersionPage(PageHandler):

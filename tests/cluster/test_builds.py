@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from hub_service import build_pod
-from hub_service.build_policy import source_policy
+from hub_service.building import pod as build_pod
+from hub_service.building.source_policy import source_policy
 from tests.axe import barriers, needs_axe
 from tests.cluster.conftest import Demo, Visit, wait_for
 from tests.cluster.desktop import API, headers, painted

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hub_service.agent_client import AgentClient
+from hub_service.clients.agent import AgentClient
 from hub_service.errors import AgentError
 from tests.fakes.agent import FakeAgent
 from tests.images import Image

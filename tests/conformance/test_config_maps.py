@@ -12,9 +12,9 @@ import pytest
 from kubernetes.aio import client, config
 
 from devcluster.settings import Settings
-from hub_service.config_maps import ConfigMaps, Text
+from hub_service.clients.config_maps import ConfigMaps, Text
 from hub_service.errors import NotFound
-from hub_service.kubeflow_form import with_images
+from hub_service.publishing.kubeflow_form import with_images
 from tests.conformance.test_pods import RealNamespace
 from tests.fakes.kubernetes_api import FakeKubernetes
 from tests.fakes.kubernetes_config_maps import FakeConfigMap

@@ -18,8 +18,8 @@ from jupyterhub.tests.utils import add_user, api_request
 from traitlets.config import Config
 
 from desktop_spawner.hub_config import configure
+from hub_service.clients.hub import HubClient
 from hub_service.errors import Unavailable
-from hub_service.hub_client import HubClient
 from hub_service.models import Server
 from tests.fakes.hub import FakeHub
 

@@ -17,8 +17,8 @@ from kubernetes.aio import client, config
 
 from devcluster.image import pause_image_name
 from devcluster.settings import NODE_NAME, Settings
+from hub_service.clients.kube import Cluster
 from hub_service.errors import Unavailable
-from hub_service.kube import Cluster
 from hub_service.models import Server
 from tests.fakes.kubernetes_api import FakeKubernetes
 

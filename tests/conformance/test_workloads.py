@@ -13,9 +13,16 @@ import pytest
 from kubernetes.aio import client, config
 
 from devcluster.settings import Settings
-from hub_service.deployments import Deployments
+from hub_service.clients.deployments import Deployments
+from hub_service.clients.workloads import (
+    JOB_LABEL,
+    MADE,
+    TAKEN,
+    THERE,
+    WorkloadPod,
+    Workloads,
+)
 from hub_service.errors import Unavailable
-from hub_service.workloads import JOB_LABEL, MADE, TAKEN, THERE, WorkloadPod, Workloads
 from tests.conformance.test_pods import RealNamespace
 from tests.fakes.kubernetes_api import FakeKubernetes
 

@@ -22,9 +22,9 @@ from tornado.netutil import bind_sockets
 from traitlets.config import Config
 
 from hub_service.app import HubService
-from hub_service.database import open_database
-from hub_service.kube import Cluster
+from hub_service.clients.kube import Cluster
 from hub_service.services import Services
+from hub_service.stores.database import open_database
 from tests.fakes.agent import FakeAgent
 from tests.fakes.hub import READ, WRITE, FakeHub
 from tests.fakes.kubernetes_api import FakeKubernetes

@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import Page, Route, async_playwright, expect
 
 from hub_service.models import Person
-from hub_service.quota import Quota
+from hub_service.rules.quota import Quota
 from tests.axe import RULES, SCRIPT, needs_axe
 from tests.fakes.hub import ADMIN, READ, WRITE
 from tests.service.conftest import PREFIX, World

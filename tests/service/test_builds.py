@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hub_service.build_pod import lock_name
+from hub_service.building.pod import lock_name
 from oci.manifest import OCI_MANIFEST
 from tests.fakes.hub import READ, WRITE
 from tests.fakes.kubernetes_jobs import Build

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hub_service.cleanups import seconds_until
+from hub_service.storage.cleanups import seconds_until
 from tests.fakes.hub import ADMIN, READ, WRITE
 from tests.fakes.kubernetes_jobs import Build
 from tests.service.conftest import World, save_of

@@ -11,17 +11,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
-from hub_service.audit_log import AuditLog
-from hub_service.catalogue import Catalogue
-from hub_service.database import open_database, upgrade
-from hub_service.job_store import JobStore
 from hub_service.models import APPROVED, SHARED, Person, Server, Version
-from hub_service.orm import Base
-from hub_service.publication_store import PublicationStore
-from hub_service.quota import Quota, Usage
-from hub_service.quota_store import QuotaStore
-from hub_service.retention_plan import DELETED, Item
-from hub_service.retention_store import RetentionStore
+from hub_service.rules.quota import Quota, Usage
+from hub_service.rules.retention_plan import DELETED, Item
+from hub_service.stores.audit_log import AuditLog
+from hub_service.stores.catalogue import Catalogue
+from hub_service.stores.database import open_database, upgrade
+from hub_service.stores.job_store import JobStore
+from hub_service.stores.orm import Base
+from hub_service.stores.publication_store import PublicationStore
+from hub_service.stores.quota_store import QuotaStore
+from hub_service.stores.retention_store import RetentionStore
 from tests.service.databases import postgresql
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from hub_service.build_form import Form, dockerfile
-from hub_service.build_policy import canonical, source_policy
-from hub_service.build_rules import prepared, problems
+from hub_service.building.form import Form, dockerfile
+from hub_service.building.rules import prepared, problems
+from hub_service.building.source_policy import canonical, source_policy
 from hub_service.errors import BadRequest
 
 OFFERED = {

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from hub_service.errors import Conflict
-from hub_service.kubeflow_form import with_images
+from hub_service.publishing.kubeflow_form import with_images
 
 PREFIX = "localhost:30500/desktops/"
 GIS, R = (

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_service.lineage import begun, continued
-from hub_service.package_changes import Changes, joined, read, turned, written
+from hub_service.rules.lineage import begun, continued
+from hub_service.rules.package_changes import Changes, joined, read, turned, written
 from tests.service.test_database import version
 
 STATE = st.dictionaries(

@@ -8,7 +8,7 @@ import pytest
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 
 from desktop_i18n import messages, translator
-from hub_service.views import AGENT_SENTENCES, error_view
+from hub_service.pages.views import AGENT_SENTENCES, error_view
 from snapshot_agent import errors as agent_errors
 from tests.fakes.hub import READ, WRITE
 from tests.service.conftest import World

@@ -2,7 +2,7 @@
 
 from urllib.parse import parse_qs, urlsplit
 
-from hub_service.picture_links import DAY, PictureLinks
+from hub_service.images.picture_links import DAY, PictureLinks
 
 NOW = 1_800_000_000.0
 LINKS = PictureLinks("/services/desktops/", b"secret")

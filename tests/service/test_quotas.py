@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from hub_service.models import Person
-from hub_service.quota import Quota, deciding
+from hub_service.rules.quota import Quota, deciding
 from tests.fakes.agent import PREVIEW
 from tests.fakes.hub import ADMIN, READ, WRITE
 from tests.service.conftest import World, save_of

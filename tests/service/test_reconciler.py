@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hub_service.events import JobFeed
+from hub_service.jobs.events import JobFeed
 from hub_service.reconciler import Reconciler
 from tests.service.conftest import World
 

@@ -13,7 +13,7 @@ import pytest
 
 from hub_service.models import Person, Picture, Server
 from hub_service.openapi import Contract
-from hub_service.quota import Quota
+from hub_service.rules.quota import Quota
 from tests.fakes.hub import ACCESS, ADMIN, READ, SAVE, WRITE
 from tests.service.conftest import World, save_of
 from tests.service.test_database import version

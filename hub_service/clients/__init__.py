@@ -1,0 +1,1 @@
+"""The world outside: Kubernetes, JupyterHub, the snapshot agents and the registry."""

@@ -1,0 +1,1 @@
+"""Changing, sharing, comparing and deleting images and their versions."""

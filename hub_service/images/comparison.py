@@ -1,0 +1,47 @@
+"""What differs between two versions of an image (pure)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub_service.models import Version
+from hub_service.rules.lineage import Lineage
+from hub_service.rules.package_changes import joined, read, turned, written
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions, and the way from the first to the second."""
+
+    author: str
+    first: Version
+    second: Version
+    packages: dict[str, Any] | None
+    """Added, removed and upgraded on the way; None = nobody knows."""
+    same_root: bool
+    """False: they began with different images, whose own difference is not in `packages`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire's form."""
+        return {
+            "author": self.author,
+            "from": self.first.to_dict(),
+            "to": self.second.to_dict(),
+            "packages": self.packages,
+            "same_root": self.same_root,
+        }
+
+
+def compared(
+    author: str,
+    versions: tuple[Version, Version],
+    lines: Sequence[Lineage | None],
+) -> Comparison:
+    """Compare two versions by their packages against what they began with."""
+    first, second = lines
+    packages = None
+    same = bool(first and second and first.root == second.root)
+    if first and second and first.packages is not None and second.packages is not None:
+        way = joined(turned(read(first.packages)), read(second.packages))
+        packages = written(way)
+    return Comparison(author, *versions, packages=packages, same_root=same)

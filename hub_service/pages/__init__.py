@@ -1,0 +1,1 @@
+"""What people see: words, figures and pages in their language."""

@@ -1,0 +1,1 @@
+"""What everybody may start, and where it is offered and fetched."""

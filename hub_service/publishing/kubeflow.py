@@ -1,0 +1,105 @@
+"""Published images in the form of Kubeflow's spawner, too."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from hub_service.clients.config_maps import ConfigMaps, Text
+from hub_service.errors import Conflict, PublicError, sentence
+from hub_service.models import Version
+from hub_service.publishing.kubeflow_form import with_images
+from hub_service.stores.stores import Stores
+from oci.names import tag
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+"""How often a change is tried that somebody else's comes in between of."""
+
+
+@dataclass(frozen=True)
+class KubeflowSettings:
+    """Where Kubeflow's form is."""
+
+    config_map: str = "jupyter-web-app-config"
+    key: str = "spawner_ui_config.yaml"
+    interval: float = 30.0
+    """Seconds between two looks: an upgrade of Kubeflow writes its own list again."""
+
+
+class Kubeflow:
+    """Keeps the list in step with the catalogue.
+
+    - of the list, only entries of our registry's prefix are changed; of the form, only the list
+    - an entry is `repository:tag@digest`: people read the version, and what starts never changes
+    - `problem` says why the list is not in step
+    """
+
+    def __init__(
+        self, stores: Stores, config_maps: ConfigMaps | None, settings: KubeflowSettings
+    ) -> None:
+        self._catalogue = stores.catalogue
+        self._store = stores.store
+        self._config_maps = config_maps
+        self._settings = settings
+        self._wake = asyncio.Event()
+        self.problem: PublicError | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """True when the administrator of the cluster named a Kubeflow."""
+        return self._config_maps is not None
+
+    def wake(self) -> None:
+        """Look now instead of at the next turn."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Keep the list in step until cancelled."""
+        while self._config_maps is not None:
+            self._wake.clear()
+            try:
+                await self._sync(self._config_maps)
+                self.problem = None
+            except PublicError as error:
+                if self.problem is None or self.problem.code != error.code:
+                    log.warning("Kubeflow's list: %s %s", error, error.details)
+                self.problem = error
+            except Exception:
+                # Another program's form must not end ours.
+                log.exception("Kubeflow's list failed by a defect")
+            try:
+                async with asyncio.timeout(self._settings.interval):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+        # Nothing to do: whoever waits for the end of a loop waits for a cancellation.
+        await asyncio.Event().wait()
+
+    async def _sync(self, config_maps: ConfigMaps) -> None:
+        name, key = self._settings.config_map, self._settings.key
+        for _ in range(ATTEMPTS):
+            found = await config_maps.read(name, key)
+            wanted = [
+                _entry(version)
+                for image in self._catalogue.published()
+                if image.kubeflow and (version := image.published_version)
+            ]
+            text = with_images(found.text, self._store.root, wanted)
+            if text == found.text:
+                return
+            if await config_maps.apply(name, key, Text(text, found.version)):
+                log.info("Kubeflow's list has now %d images of ours", len(wanted))
+                return
+        raise Conflict(
+            "kubeflow_busy",
+            sentence(
+                "Somebody else changes Kubeflow's form all the time. We keep trying."
+            ),
+        )
+
+
+def _entry(version: Version) -> str:
+    """Return what stands in the list: repository, tag and digest."""
+    repository, _, digest = version.reference.partition("@")
+    return f"{repository}:{tag(version.number)}@{digest}"

@@ -1,0 +1,1 @@
+"""What holds without asking anybody: names, rights, quotas, what a version stands on (pure)."""

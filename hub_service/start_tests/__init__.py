@@ -1,0 +1,1 @@
+"""Whether a version's desktop comes up, seen before anybody relies on it."""

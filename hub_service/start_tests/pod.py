@@ -1,0 +1,33 @@
+"""The Job of a start-test: the chart's template with the version that is tried (pure)."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from hub_service.clients.workloads import JOB_LABEL
+
+DESKTOP, TESTER = "desktop", "tester"
+"""The containers: what is tried, and who looks at it."""
+
+
+def run_of(job: str) -> str:
+    """Return what the pod of a job's start-test is found by: a build's own pod has the job's id."""
+    return f"{job}-test"
+
+
+def job(
+    template: Mapping[str, Any], *, id: str, token: str, image: str
+) -> dict[str, Any]:
+    """Return the Job; the token is made for this test, and no hub knows it."""
+    body = copy.deepcopy(dict(template))
+    pod = body["spec"]["template"]
+    label = {JOB_LABEL: run_of(id)}
+    body["metadata"]["name"] = f"start-test-{id}"
+    for metadata in (body["metadata"], pod.setdefault("metadata", {})):
+        metadata.setdefault("labels", {}).update(label)
+    for container in pod["spec"]["containers"]:
+        if container["name"] == DESKTOP:
+            container["image"] = image
+        secret = {"name": "JUPYTERHUB_API_TOKEN", "value": token}
+        container.setdefault("env", []).append(secret)
+    return body
