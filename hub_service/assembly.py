@@ -35,6 +35,7 @@ from hub_service.settings import ServiceSettings
 from hub_service.start_tests.finishing import Finishing
 from hub_service.start_tests.start_tests import StartTests, StartTestSettings
 from hub_service.storage.cleanups import Cleanups, CleanupSettings
+from hub_service.storage.deletions import Deletions
 from hub_service.storage.retention import Retention
 from hub_service.stores.stores import Stores
 from oci.auth import Credentials
@@ -82,7 +83,8 @@ class Assembly:
         builds = self._builds(follower, finishing)
         uses = {COMMIT: commits, BUILD: builds, START_TEST: trials}
         secret = _cookie_secret(auth.api_token)
-        images = Images(stores, trials)
+        deletions = Deletions(stores)
+        images = Images(stores, trials, deletions.wake)
         return Services(
             **vars(stores),
             images=images,
@@ -90,7 +92,8 @@ class Assembly:
             publishing=Publishing(stores, trials),
             commits=commits,
             builds=builds,
-            cleanups=self._cleanups(),
+            cleanups=self._cleanups(deletions),
+            deletions=deletions,
             kubeflow=self._kubeflow,
             prepulling=self._prepulling,
             follower=follower,
@@ -122,7 +125,7 @@ class Assembly:
             self._kubeflow.wake()
             self._prepulling.wake()
 
-    def _cleanups(self) -> Cleanups:
+    def _cleanups(self, deletions: Deletions) -> Cleanups:
         settings = CleanupSettings(
             job=_template(self._settings.cleanup_template_file),
             registry=self._settings.registry_deployment,
@@ -132,7 +135,7 @@ class Assembly:
         deployments = Deployments(
             self._cluster.api_client, namespace=self._settings.namespace
         )
-        return Cleanups(self._stores, self._workloads, deployments, settings)
+        return Cleanups(self._stores, self._workloads, deployments, deletions, settings)
 
     def _make_kubeflow(self) -> Kubeflow:
         config_maps = None

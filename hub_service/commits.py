@@ -111,7 +111,7 @@ class Commits:
     async def start(self, person: Person, request: CommitRequest) -> Job:
         """Record a save after asking whether it can be done; the reconciler carries it out."""
         require_own_server(person, request.server)
-        target(self._catalogue, self._jobs.unfinished(), person.name, request.title)
+        target(self._catalogue, self._jobs.open(), person.name, request.title)
         description = checked_description(request.description)
         pod = await self._running_pod(request.server)
         await self._cluster.agent_on(pod.node)
@@ -122,7 +122,7 @@ class Commits:
         active = self._jobs.unfinished()
         _refuse_second(active, request.server)
         self._quotas.require_room(person, COMMIT, needed)
-        image = target(self._catalogue, active, person.name, request.title)
+        image = target(self._catalogue, self._jobs.open(), person.name, request.title)
         return self._jobs.add(
             kind=COMMIT,
             id=uuid.uuid4().hex,
@@ -159,18 +159,26 @@ class Commits:
         await self._finishing.follow_up(job)
         if job.state == SUCCEEDED:
             if job.request["stop_after"]:
-                await self._hub.stop(job.server)
+                await self._stop(job)
         elif job.attempts:
-            await self._end_there(job)
-            await self._recording.discard(job)
+            try:
+                await self._end_there(job)
+            finally:
+                await self._recording.discard(job)
+
+    async def _stop(self, job: Job) -> None:
+        """Stop the desktop that was saved, not one that was started since."""
+        pod = await self._cluster.session_pod(job.server)
+        if pod and pod.uid == job.request["pod_uid"]:
+            await self._hub.stop(job.server)
 
     async def _end_there(self, job: Job) -> None:
         """Let the agent end what has ended here: it would push what nobody waits for."""
+        agent = await self._cluster.agent_on(job.request["node"])
         try:
-            agent = await self._cluster.agent_on(job.request["node"])
             await self._agents.cancel(agent, job.id)
-        except PublicError as error:
-            log.info("Job %s may go on at its agent: %s", job.id, error)
+        except AgentError as error:
+            log.info("Job %s is over at its agent: %s", job.id, error)
 
     async def _step(self, job: Job) -> dict[str, Any]:
         if job.result:

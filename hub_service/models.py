@@ -274,6 +274,8 @@ class Job:
     created: datetime
     started: datetime | None
     ended: datetime | None
+    settled: bool
+    """What belongs to its end is done: the desktop stopped if asked, nothing left behind."""
 
     @property
     def unfinished(self) -> bool:

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
 from hub_service.building.builds import Builds
 from hub_service.commits import Commits
-from hub_service.errors import PublicError, sentence
+from hub_service.errors import PublicError, Unavailable, sentence
 from hub_service.jobs.advancing import end, stamped
 from hub_service.jobs.events import JobFeed
 from hub_service.models import FAILED, Job
@@ -15,6 +16,11 @@ from hub_service.stores.job_store import JobStore
 
 log = logging.getLogger(__name__)
 
+STUBBORN = timedelta(minutes=15)
+"""How long what belongs to a job's end is tried again while a part does not answer."""
+PAUSE = 2.0
+"""Seconds between two such attempts."""
+
 
 class Reconciler:
     """Advances all unfinished jobs, again and again.
@@ -22,6 +28,7 @@ class Reconciler:
     - what is unfinished is read from the database each time: after a restart nothing
       has to be remembered
     - a job that cannot be advanced by a defect of ours ends as failed: nothing waits for ever
+    - what belongs to a job's end is done too, also when this program stopped right after the end
     - one slow job does not hold up the others
     """
 
@@ -65,7 +72,7 @@ class Reconciler:
             await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     def _turn(self) -> None:
-        for job in self._jobs.unfinished():
+        for job in self._jobs.open():
             if job.id not in self._busy:
                 self._busy[job.id] = asyncio.create_task(
                     self._advance(job), name=f"job {job.id}"
@@ -73,11 +80,14 @@ class Reconciler:
 
     async def _advance(self, job: Job) -> None:
         try:
-            await self._advance_once(job)
+            if job.unfinished:
+                job = await self._advance_once(job)
+            if not job.unfinished:
+                await self._follow_up(job)
         finally:
             del self._busy[job.id]
 
-    async def _advance_once(self, job: Job) -> None:
+    async def _advance_once(self, job: Job) -> Job:
         try:
             after = await self._uses[job.kind].advance(job)
         except Exception:
@@ -95,16 +105,24 @@ class Reconciler:
         if after != job:
             self._feed.changed(job.id)
         if not after.unfinished:
-            await self._follow_up(after)
-            # Whoever waits for this one's place need not wait for the next turn.
-            self.wake()
+            why = after.error["code"] if after.error else ""
+            log.info("Job %s of %s ended: %s %s", job.id, job.owner, after.state, why)
+            self._ended(after)
+        return after
 
     async def _follow_up(self, job: Job) -> None:
-        why = job.error["code"] if job.error else ""
-        log.info("Job %s of %s ended: %s %s", job.id, job.owner, job.state, why)
-        self._ended(job)
+        """Do what belongs to a job's end; the result stands whatever becomes of that."""
         try:
             await self._uses[job.kind].follow_up(job)
-        except PublicError as error:
-            # The result stands; only what should happen afterwards did not.
+        except Unavailable as error:
             log.warning("After job %s: %s %s", job.id, error, error.details)
+            if datetime.now(UTC) - (job.ended or job.created) < STUBBORN:
+                await asyncio.sleep(PAUSE)
+                return
+        except PublicError as error:
+            log.warning("After job %s: %s %s", job.id, error, error.details)
+        except Exception:
+            log.exception("After job %s: a defect", job.id)
+        self._jobs.update(job.id, settled=True)
+        # Whoever waits for this one's place need not wait for the next turn.
+        self.wake()

@@ -19,6 +19,7 @@ from hub_service.publishing.publishing import Publishing
 from hub_service.reconciler import Reconciler
 from hub_service.start_tests.start_tests import StartTests
 from hub_service.storage.cleanups import Cleanups
+from hub_service.storage.deletions import Deletions
 from hub_service.storage.retention import Retention
 from hub_service.stores.stores import Stores
 
@@ -33,6 +34,7 @@ class Services(Stores):
     commits: Commits
     builds: Builds
     cleanups: Cleanups
+    deletions: Deletions
     kubeflow: Kubeflow
     prepulling: Prepulling
     follower: BuildFollower
@@ -61,6 +63,7 @@ class Services(Stores):
         return [
             self.reconciler.run(),
             self.cleanups.run(),
+            self.deletions.run(),
             self.kubeflow.run(),
             self.prepulling.run(),
         ]

@@ -107,7 +107,7 @@ class Builds:
     async def start(self, person: Person, request: BuildRequest) -> Job:
         """Record a build after asking whether it can be done; the reconciler carries it out."""
         self._require_enabled()
-        target(self._catalogue, self._jobs.unfinished(), person.name, request.title)
+        target(self._catalogue, self._jobs.open(), person.name, request.title)
         description = checked_description(request.description)
         _refuse(problems(request.dockerfile, self.settings.offered))
         await self._store.ping()
@@ -118,7 +118,7 @@ class Builds:
         active = self._jobs.unfinished()
         self._refuse_many(active, person)
         self._quotas.require_room(person, BUILD)
-        image = target(self._catalogue, active, person.name, request.title)
+        image = target(self._catalogue, self._jobs.open(), person.name, request.title)
         return self._jobs.add(
             kind=BUILD,
             id=uuid.uuid4().hex,

@@ -60,7 +60,7 @@ class ImageHandler(ApiHandler):
     @needs_scope(WRITE)
     async def delete(self, owner: str, name: str) -> None:
         """Delete an image with all its versions."""
-        freed = await self.services.images.delete(self.person, owner, name)
+        freed = self.services.images.delete(self.person, owner, name)
         self.send({"freed_bytes": freed})
 
 
@@ -88,7 +88,7 @@ class VersionHandler(ApiHandler):
     @needs_scope(WRITE)
     async def delete(self, owner: str, name: str, number: str) -> None:
         """Delete a version that is not the active one."""
-        freed = await self.services.images.delete_version(
+        freed = self.services.images.delete_version(
             self.person, owner, name, int(number)
         )
         self.send({"freed_bytes": freed})

@@ -201,12 +201,12 @@ class ImagePage(PageHandler):
         act = self.get_body_argument("act")
         images, person = self.services.images, self.person
         if act == "delete":
-            freed = await images.delete(person, owner, name)
+            freed = images.delete(person, owner, name)
             self.redirect(f"{self.services.prefix}?deleted={freed}")
             return
         if act == "delete-version":
             number = self.form_number("number")
-            await images.delete_version(person, owner, name, number)
+            images.delete_version(person, owner, name, number)
         elif act == "ask":
             note = self.get_body_argument("note", "")
             self.services.publishing.ask(person, owner, name, None, note)

@@ -35,12 +35,18 @@ from hub_service.stores.stores import Stores
 class Images:
     """The use-cases of an image that is there already."""
 
-    def __init__(self, stores: Stores, tests: PublicationTests) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        tests: PublicationTests,
+        forgotten: Callable[[], None],
+    ) -> None:
+        """`forgotten` is called after each deletion: the registry has to follow."""
         self._tests = tests
+        self._forgotten = forgotten
         self._catalogue = stores.catalogue
         self._pictures = stores.pictures
         self._jobs = stores.jobs
-        self._store = stores.store
 
     def seen(self, person: Person, owner: str, name: str) -> Image:
         """Return an image, or raise NotFound when the person may not see it."""
@@ -118,11 +124,8 @@ class Images:
             raise _no_version(number)
         return self.shown(version)
 
-    async def delete(self, person: Person, owner: str, name: str) -> int:
-        """Delete an image with all versions; return the bytes that only it used.
-
-        The registry comes first: when it does not answer, nothing is forgotten.
-        """
+    def delete(self, person: Person, owner: str, name: str) -> int:
+        """Delete an image with all versions; return the bytes that only it used."""
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
         if image.visibility == PUBLISHED and not person.admin:
@@ -133,18 +136,15 @@ class Images:
                 ),
             )
         self._refuse_during_save(image)
-        for digest in {version.digest for version in image.versions}:
-            await self._store.delete(owner, name, digest)
         self._catalogue.remove_image(person.name, owner, name)
+        self._forgotten()
         return image.bytes
 
-    async def delete_version(
-        self, person: Person, owner: str, name: str, number: int
-    ) -> int:
+    def delete_version(self, person: Person, owner: str, name: str, number: int) -> int:
         """Delete one version that is not the active one; return the bytes that only it used."""
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
-        version = self.version(person, owner, name, number)
+        self.version(person, owner, name, number)
         if image.active == number:
             raise Conflict(
                 "version_active",
@@ -165,10 +165,8 @@ class Images:
             )
         self._refuse_during_save(image)
         others = [one for one in image.versions if one.number != number]
-        shared = any(one.digest == version.digest for one in others)
-        if not shared:
-            await self._store.delete(owner, name, version.digest)
         self._catalogue.remove_version(person.name, owner, name, number)
+        self._forgotten()
         return image.bytes - replace(image, versions=tuple(others)).bytes
 
     def test_of(self, image: Image, number: object) -> Job | None:

@@ -13,6 +13,7 @@ from hub_service.clients.deployments import Deployments
 from hub_service.clients.workloads import JOB_LABEL, WorkloadPod, Workloads
 from hub_service.errors import Conflict, NotFound, PublicError, Unavailable, sentence
 from hub_service.models import FAILED, RUNNING, SUCCEEDED, Cleanup
+from hub_service.storage.deletions import Deletions
 from hub_service.stores.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,10 @@ class Cleanups:
         stores: Stores,
         workloads: Workloads,
         deployments: Deployments,
+        deletions: Deletions,
         settings: CleanupSettings,
     ) -> None:
+        self._deletions = deletions
         self._jobs = stores.jobs
         self._cleanups = stores.cleanup_store
         self._workloads = workloads
@@ -138,13 +141,11 @@ class Cleanups:
         log.info("Clean-up %d ended: %s", cleanup.id, changes)
 
     async def _quiet(self, cleanup: Cleanup) -> None:
-        """Wait until nothing is pushed; from then on nothing begins."""
+        """Wait until nothing is pushed or deleted; from then on nothing begins."""
         while cleanup.state != RUNNING:
             # From this look to the row nothing is awaited, so nothing begins in between.
             at_work = [
-                job
-                for job in self._jobs.unfinished()
-                if job.attempts or job.state == RUNNING
+                job for job in self._jobs.open() if job.attempts or job.state == RUNNING
             ]
             if not at_work:
                 cleanup = self._cleanups.update(
@@ -162,6 +163,7 @@ class Cleanups:
                 await asyncio.sleep(self._settings.pause)
 
     async def _clean(self, cleanup: Cleanup) -> dict[str, Any]:
+        await self._deletions.carry_out()
         await self._set(READ_ONLY[1])
         await self._settled()
         await self._workloads.create_job(_job(self._settings.job or {}, cleanup))

@@ -10,7 +10,6 @@ from hub_service.errors import (
     Conflict,
     NotFound,
     PublicError,
-    Unavailable,
     sentence,
 )
 from hub_service.images.images import Images
@@ -112,12 +111,12 @@ class Retention:
             for place, item in enumerate(items):
                 if item.state != DELETED:
                     known = allowed.get(item.key) == item.digest
-                    items[place] = await self._delete(person, item, known)
+                    items[place] = self._delete(person, item, known)
         finally:
             self._plans.keep(plan.id, items)
         return items
 
-    async def _delete(self, person: Person, item: Item, known: bool) -> Item:
+    def _delete(self, person: Person, item: Item, known: bool) -> Item:
         """Delete a version, or keep it when it is not what was shown any more."""
         try:
             if not known:
@@ -125,12 +124,7 @@ class Retention:
                     "version_used",
                     sentence("It was used, changed or deleted meanwhile."),
                 )
-            await self._images.delete_version(
-                person, item.owner, item.name, item.number
-            )
-        except Unavailable:
-            # The image store is away: what is deleted is written down, the rest waits.
-            raise
+            self._images.delete_version(person, item.owner, item.name, item.number)
         except PublicError as error:
             return replace(item, state=KEPT, why=error.to_dict())
         return replace(item, state=DELETED, why=None)

@@ -14,6 +14,7 @@ from hub_service.rules.lineage import Lineage
 from hub_service.stores.orm import ImageRow, ShareRow, VersionRow
 from hub_service.stores.records import (
     add_audit,
+    discard,
     drop_pictures,
     find_image,
     image_record,
@@ -188,17 +189,22 @@ class Catalogue:
                     version.start_test = dict(found)
 
     def remove_version(self, actor: str, owner: str, name: str, number: int) -> None:
-        """Forget a version that is not the active one."""
+        """Forget a version that is not the active one; its manifest is to be deleted."""
         with Session(self._engine) as session, session.begin():
             row = _require(session, owner, name)
+            going = [one for one in row.versions if one.number == number]
             row.versions = [one for one in row.versions if one.number != number]
+            discard(session, row, going)
             drop_pictures(session)
             add_audit(session, actor, "version.delete", f"{owner}/{name}:{number}")
 
     def remove_image(self, actor: str, owner: str, name: str) -> None:
-        """Forget an image and all its versions."""
+        """Forget an image and all its versions; their manifests are to be deleted."""
         with Session(self._engine) as session, session.begin():
-            session.delete(_require(session, owner, name))
+            row = _require(session, owner, name)
+            going, row.versions = list(row.versions), []
+            discard(session, row, going)
+            session.delete(row)
             drop_pictures(session)
             add_audit(session, actor, "image.delete", f"{owner}/{name}")
 

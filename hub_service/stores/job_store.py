@@ -53,6 +53,7 @@ class JobStore:
             created=datetime.now(UTC),
             started=None,
             ended=None,
+            settled=False,
         )
         with Session(self._engine) as session, session.begin():
             session.add(row)
@@ -81,6 +82,22 @@ class JobStore:
         )
         with Session(self._engine) as session:
             return [_job(row) for row in session.scalars(statement)]
+
+    def unsettled(self) -> list[Job]:
+        """Return the jobs that have ended, but not all that belongs to their end is done."""
+        statement = (
+            select(JobRow)
+            .where(JobRow.settled.is_(False), JobRow.state.not_in(UNFINISHED))
+            .order_by(JobRow.created)
+        )
+        with Session(self._engine) as session:
+            return [_job(row) for row in session.scalars(statement)]
+
+    def open(self) -> list[Job]:
+        """Return the unfinished and the unsettled jobs, oldest first."""
+        return sorted(
+            [*self.unfinished(), *self.unsettled()], key=lambda job: job.created
+        )
 
     def cancel(self, actor: str, id: str) -> Job:
         """Ask for a job's end, and write down who did."""

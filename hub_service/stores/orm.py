@@ -167,6 +167,18 @@ class JobRow(Base):
     created: Mapped[datetime] = mapped_column(index=True)
     started: Mapped[datetime | None]
     ended: Mapped[datetime | None]
+    settled: Mapped[bool]
+
+
+class DiscardedRow(Base):
+    """A manifest that no version names any more and that the registry may still have."""
+
+    __tablename__ = "discarded"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    image: Mapped[str]
+    digest: Mapped[str]
 
 
 class LogRow(Base):

@@ -1,5 +1,6 @@
 """Turns rows into records, and writes the audit: what the repositories share."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,13 @@ from sqlalchemy.orm import Session, selectinload
 
 from hub_service.models import Image, Version
 from hub_service.rules.lineage import Lineage, begun, continued
-from hub_service.stores.orm import AuditRow, ImageRow, PictureRow, VersionRow
+from hub_service.stores.orm import (
+    AuditRow,
+    DiscardedRow,
+    ImageRow,
+    PictureRow,
+    VersionRow,
+)
 
 
 def find_image(session: Session, owner: str, name: str) -> ImageRow | None:
@@ -53,6 +60,13 @@ def drop_pictures(session: Session) -> None:
     session.flush()
     used = exists().where(VersionRow.digest == PictureRow.digest)
     session.execute(delete(PictureRow).where(~used))
+
+
+def discard(session: Session, image: ImageRow, versions: Iterable[VersionRow]) -> None:
+    """Have the manifests of versions deleted that no other version of the image names."""
+    left = {version.digest for version in image.versions}
+    for digest in sorted({version.digest for version in versions} - left):
+        session.add(DiscardedRow(owner=image.owner, image=image.name, digest=digest))
 
 
 def version_row(version: Version, line: Lineage) -> VersionRow:

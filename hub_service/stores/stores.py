@@ -9,6 +9,7 @@ from hub_service.stores.audit_log import AuditLog
 from hub_service.stores.catalogue import Catalogue
 from hub_service.stores.cleanup_store import CleanupStore
 from hub_service.stores.contexts import Contexts
+from hub_service.stores.discards import Discards
 from hub_service.stores.job_store import JobStore
 from hub_service.stores.log_store import LogStore
 from hub_service.stores.picture_store import PictureStore
@@ -32,6 +33,7 @@ class Stores:
     quotas: Quotas
     retention_plans: RetentionStore
     cleanup_store: CleanupStore
+    discards: Discards
     store: ImageStore
     contexts: Contexts
     recording: Recording
@@ -50,6 +52,7 @@ class Stores:
             quotas=Quotas(QuotaStore(engine), catalogue, jobs),
             retention_plans=RetentionStore(engine),
             cleanup_store=CleanupStore(engine),
+            discards=Discards(engine),
             store=store,
             contexts=Contexts(store),
             recording=Recording(catalogue, store),

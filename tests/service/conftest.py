@@ -5,7 +5,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +88,18 @@ class World:
         reply = await client.post("/commits", json=save_of("alice", title))
         assert reply.status_code == 202, reply.text
         return await self.ended(client, reply.json()["id"])
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Wait until something is so."""
+        for _ in range(200):
+            if true():
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("it did not happen")
+
+    async def emptied(self, repository: str) -> None:
+        """Wait until the registry has no manifest of a repository any more."""
+        await self.until(lambda: not self.registry.manifests[repository])
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Services]:

@@ -109,24 +109,24 @@ async def test_saves_and_builds_wait_for_it(world: World) -> None:
     assert await wait_for(lambda: world.cluster.workloads.of_job(build["id"]))
 
 
-async def test_deleting_and_sending_files_say_that_it_is_under_way(
+async def test_files_wait_and_deletions_are_carried_out_after_it(
     world: World,
 ) -> None:
     alice, client = world.alice(), boss(world)
     job = await world.saved(alice)
     build = await asked(client, world)
     path = f"/images/alice/{job['image']['name']}"
-    replies = [
-        await alice.delete(path),
-        await alice.post("/contexts", content=b"an archive"),
-    ]
-    for reply in replies:
-        assert reply.status_code == 503
-        assert reply.json()["error"]["code"] == "registry_read_only"
-    assert (await alice.get(path)).status_code == 200
+    reply = await alice.post("/contexts", content=b"an archive")
+    assert reply.status_code == 503
+    assert reply.json()["error"]["code"] == "registry_read_only"
+    assert (await alice.delete(path)).status_code == 200
+    repository = f"desktops/alice/{job['image']['name']}"
+    assert world.registry.manifests[repository]
     finish(build)
     await ended(client)
-    assert (await alice.delete(path)).status_code == 200
+    assert world.services
+    await world.services.deletions.carry_out()
+    assert not world.registry.manifests[repository]
 
 
 @pytest.mark.parametrize("tell", [True, False])

@@ -81,6 +81,27 @@ async def test_save_and_stop_stops_after_the_success_only(world: World) -> None:
     assert world.hub.stopped == [("alice", "")]
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_restart_right_after_a_save_still_stops_the_desktop_that_was_saved(
+    neighbours: World, again: bool
+) -> None:
+    async with neighbours.serving() as services:
+        client = neighbours.alice()
+        reply = await client.post("/commits", json=save_of("alice", stop_after=True))
+        job = await neighbours.ended(client, reply.json()["id"])
+        await neighbours.until(lambda: services.jobs.open() == [])
+        # As if hub_service had ended between the two.
+        saved = services.jobs.update(job["id"], settled=False)
+        neighbours.hub.stopped.clear()
+        if again:
+            neighbours.cluster.remove(saved.request["pod_uid"])
+            neighbours.cluster.add_session("alice")
+    async with neighbours.serving() as services:
+        await neighbours.until(lambda: services.jobs.open() == [])
+    # One that was started since is another desktop.
+    assert neighbours.hub.stopped == ([] if again else [("alice", "")])
+
+
 async def test_a_save_tells_the_hub_that_the_desktop_is_in_use(world: World) -> None:
     await world.saved(world.alice())
     assert world.hub.active[0][0] == "alice"
