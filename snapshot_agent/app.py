@@ -20,6 +20,7 @@ from oci.auth import Credentials
 
 from . import handlers, preflight
 from .auth import Gate
+from .capture import CaptureSettings
 from .commit import CommitSettings, Tools
 from .containerd import Containerd
 from .exclusions import relative
@@ -207,15 +208,15 @@ class SnapshotAgent(AgentSettings):
         )
 
     def _settings(self) -> CommitSettings:
-        return CommitSettings(
+        capture = CaptureSettings(
             freeze=self.freeze,
             freeze_deadline=self.freeze_deadline,
             zstd_level=self.zstd_level,
             zstd_threads=self.zstd_threads,
             largest_file=self.largest_file,
             home_defaults=relative(self.home_defaults),
-            author=self.author,
         )
+        return CommitSettings(capture, author=self.author)
 
 
 async def recover_for_ever(freezer: Freezer) -> None:

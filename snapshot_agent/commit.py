@@ -10,14 +10,11 @@ manifest  by digest, then by tag
 from __future__ import annotations
 
 import asyncio
-import gc
-import io
 import logging
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -28,31 +25,24 @@ from oci.reference import Digest
 
 from .base import Base, BaseFinder, check_depth
 from .canary import canaries
-from .changes import Change, Walker
-from .container import Desktop, check_still_there
+from .capture import Capture, Captured, CaptureSettings
+from .container import Desktop
 from .containerd import Containerd
-from .errors import SAFE, AgentError, Cancelled, SecretFound
-from .exclusions import Rules, printable, volumes
+from .errors import AgentError, Cancelled
+from .exclusions import Rules
 from .failures import cancelled, disk_full, explained
-from .freeze import Freezer, Hold
-from .home_defaults import HomeDefaults
+from .freeze import Freezer
 from .image_spec import Description, Layer, make_config, make_manifest, origin_of
-from .index import Index
-from .layer import SecretInStream, Sink, TarWriter
-from .lower import LowerView
 from .push import Pusher
 from .registries import Registries
 from .requests import CommitRequest
 from .room import Room
-from .spool import Blob, LayerFile, RawFile, Spool
-from .status import State, Status, Step
-from .survey import LeftOut, Survey, survey
+from .spool import Spool
+from .status import State, Status
+from .survey import Survey, survey
 
 log = logging.getLogger(__name__)
 
-# Each one is a file of its own with a secret deep inside: so many are no accident.
-_MOST_RESTARTS = 5
-_MOST_NAMED = 100
 _HEADROOM = 64 * 1024 * 1024
 
 T = TypeVar("T")
@@ -62,12 +52,7 @@ T = TypeVar("T")
 class CommitSettings:
     """What an administrator decides about every save."""
 
-    freeze: bool = True
-    freeze_deadline: float = 10.0
-    zstd_level: int = 3
-    zstd_threads: int = 0
-    largest_file: int = 64 << 30
-    home_defaults: str = "home_nbuser_default"
+    capture: CaptureSettings = CaptureSettings()
     author: str = "JupyterHub Desktops"
 
 
@@ -104,14 +89,8 @@ class Commit:
             asked=request.exclude,
             include_home=request.include_home,
         )
-        self._left_out = LeftOut()
-        self._denied: set[tuple[int, int]] = set()
-        self._canaries: tuple[bytes, ...] = ()
-        self._changed_while_saved: list[str] = []
-        self._hold = Hold()
-        self._defaults: HomeDefaults | None = None
         self._survey = Survey()
-        self._content_bytes = 0
+        self._canaries: tuple[bytes, ...] = ()
 
     async def run(self) -> None:
         """Do it; the end is in the status."""
@@ -121,8 +100,8 @@ class Commit:
         try:
             spool.make()
             base = await self._plan()
-            blobs = await self._in_thread(lambda: self._capture(spool))
-            result = await self._push(base, blobs)
+            captured = await self._in_thread(lambda: self._capture(spool))
+            result = await self._push(base, captured)
         except asyncio.CancelledError:
             failure = cancelled()
         except Exception as error:
@@ -152,142 +131,23 @@ class Commit:
             raise disk_full(need=need, free=free)
         return base
 
-    # In a thread of its own from here: reading, freezing, thawing
-
-    def _capture(self, spool: Spool) -> list[Blob]:
-        for _ in range(_MOST_RESTARTS):
-            try:
-                return self._capture_once(spool)
-            except SecretInStream as found:
-                log.warning(
-                    "a secret deep in a file, again without it save=%s",
-                    self._request.id,
-                )
-                self._denied.add(found.identity)
-                path = found.path
-        raise SecretFound(
-            "The desktop's own access keys are in several large files, so it was not saved. "
-            f"{SAFE} Delete {printable(path)} and save again.",
-            path=printable(path),
-        )
-
-    def _capture_once(self, spool: Spool) -> list[Blob]:
-        self._left_out = LeftOut(volumes(self._desktop.mounts))
-        self._changed_while_saved = []
-        with (
-            LowerView(list(self._desktop.lowers)) as lower,
-            io.BufferedRandom(spool.open("index")) as file,
-        ):
-            walker = Walker(self._desktop.upper, lower, self._rules, self._left_out)
-            self._defaults = HomeDefaults(
-                self._rules.home,
-                self._tools.settings.home_defaults,
-                lambda path: lower.kind(path) is not None,
-            )
-            root = walker.root()
-            try:
-                index = Index(file)
-                first = self._read(spool, walker, index)
-                second = self._freeze(spool, walker, index, root.fd)
-            finally:
-                root.close()
-        return [blob for blob in (first, second) if blob is not None]
-
-    def _read(self, spool: Spool, walker: Walker, index: Index) -> Blob | None:
-        """Everything, while the desktop runs; the index says what of it may be stale."""
-        step = self._status.begin("read", self._survey.apparent)
-        layer = self._layer(spool, "first")
-        try:
-            writer = self._writer(layer, step, live=True)
-            for change in walker.walk(index.record):
-                self._check()
-                self._take(writer, change)
-            writer.finish()
-        except BaseException:
-            layer.abort()
-            raise
-        self._content_bytes = writer.content_bytes
-        blob = layer.close()
-        return blob if writer.entries else None
-
-    def _freeze(
-        self, spool: Spool, walker: Walker, index: Index, root_fd: int
-    ) -> Blob | None:
-        """What has changed since, copied as it is while the desktop stands still."""
-        step = self._status.begin("freeze")
-        raw = RawFile(spool.open("second.tar"))
-        try:
-            with self._held():
-                writer = self._writer(raw, step, live=not self._hold.still)
-                for change in index.changes(walker):
-                    self._check()
-                    self._take(writer, change)
-                    self._note_unsteady(change)
-                check_still_there(self._tools.containerd, self._desktop, root_fd)
-            writer.finish()
-        finally:
-            raw.close()
-        if not writer.entries:
-            return None
-        self._content_bytes += writer.content_bytes
-        blob = raw.compress(self._layer(spool, "second"), self._check)
-        spool.drop("second.tar")
-        return blob
-
-    def _take(self, writer: TarWriter, change: Change) -> None:
-        writer.add(change)
-        again = self._defaults.place(change) if self._defaults else None
-        if again is not None:
-            writer.add_again(change, again)
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        settings = self._tools.settings
-        if not settings.freeze:
-            self._hold = Hold()
-            yield
-            return
-        freezing = self._tools.freezer.freeze(
-            self._desktop.container_id, settings.freeze_deadline
-        )
-        # A collection of garbage may take as long as the whole freeze: before it, not in it.
-        gc.collect()
-        gc.disable()
-        try:
-            with freezing as self._hold:
-                yield
-        finally:
-            gc.enable()
-
-    def _note_unsteady(self, change: Change) -> None:
-        if not self._hold.still and len(self._changed_while_saved) < _MOST_NAMED:
-            if change.time() == -1 and change.stat is not None:
-                self._changed_while_saved.append(printable(change.path))
-
-    def _layer(self, spool: Spool, name: str) -> LayerFile:
-        settings = self._tools.settings
-        file = spool.open(f"{name}.tar.zst")
-        return LayerFile(file, settings.zstd_level, settings.zstd_threads)
-
-    def _writer(self, sink: Sink, step: Step, live: bool) -> TarWriter:
-        def progress(count: int) -> None:
-            # Here too: one file may be larger than everything else together.
-            self._check()
-            step.add(count)
-
-        return TarWriter(
-            sink,
+    def _capture(self, spool: Spool) -> Captured:
+        capture = Capture(
+            self._desktop,
+            self._rules,
+            containerd=self._tools.containerd,
+            freezer=self._tools.freezer,
+            settings=self._tools.settings.capture,
             canaries=self._canaries,
-            denied=self._denied,
-            leave_out=self._left_out,
-            largest_file=self._tools.settings.largest_file,
-            progress=progress,
-            live=live,
+            expected=self._survey.apparent,
+            check=self._check,
         )
+        return capture.run(spool, self._status)
 
     # The desktop runs from here
 
-    async def _push(self, base: Base, blobs: list[Blob]) -> dict[str, Any]:
+    async def _push(self, base: Base, captured: Captured) -> dict[str, Any]:
+        blobs = captured.blobs
         layers = [Layer(blob.diff_id, blob.digest, blob.size) for blob in blobs]
         description = self._description(base)
         config = make_config(base.config, layers, description)
@@ -312,7 +172,7 @@ class Commit:
         self._status.begin("manifest")
         digest = await pusher.manifest(manifest, tag(self._request.number))
         return self._result(
-            base, blobs, description, target, digest, total + len(manifest)
+            base, captured, description, target, digest, total + len(manifest)
         )
 
     def _description(self, base: Base) -> Description:
@@ -335,7 +195,7 @@ class Commit:
     def _result(
         self,
         base: Base,
-        blobs: list[Blob],
+        captured: Captured,
         description: Description,
         target: str,
         digest: Digest,
@@ -345,9 +205,10 @@ class Commit:
             name: self._status.seconds(name) for name in ("plan", "read", "push")
         }
         # The freeze that a person feels: from the pause to the thaw, nothing before or after.
-        seconds["freeze"] = round(self._hold.seconds, 4)
+        seconds["freeze"] = round(captured.frozen, 4)
         first = self._status.steps[0].started
         seconds["total"] = round(time.monotonic() - first, 4)
+        blobs = captured.blobs
         return {
             "digest": digest,
             "reference": f"{self._tools.registries.settings.host}/{target}"
@@ -361,12 +222,12 @@ class Commit:
             "layers": len(base.layers) + len(blobs),
             "new_bytes": sum(blob.size for blob in blobs),
             "new_layers": {str(blob.digest): blob.size for blob in blobs},
-            "changed_bytes": self._content_bytes,
+            "changed_bytes": captured.content_bytes,
             "entries": self._survey.entries,
             "packages": self._survey.packages,
             "biggest": self._survey.biggest.to_list(),
-            "left_out": self._left_out.to_list(),
-            "changed_while_saved": self._changed_while_saved,
+            "left_out": captured.left_out.to_list(),
+            "changed_while_saved": captured.changed_while_saved,
             "seconds": seconds,
             "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
