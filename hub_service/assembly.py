@@ -153,6 +153,7 @@ class Assembly:
             bases=self._settings.build_bases,
             running=self._settings.builds_running,
             waiting=self._settings.builds_waiting,
+            waiting_in_all=self._settings.builds_waiting_in_all,
         )
         return Builds(self._stores, self._workloads, follower, finishing, settings)
 

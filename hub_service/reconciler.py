@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from hub_service.bell import Bell
 from hub_service.building.builds import Builds
 from hub_service.commits import Commits
 from hub_service.errors import PublicError, Unavailable, sentence
@@ -47,25 +48,18 @@ class Reconciler:
         self._interval = interval
         self._ended = ended
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._wake = asyncio.Event()
+        self._bell = Bell()
 
     def wake(self) -> None:
         """Look at the jobs now instead of at the next turn."""
-        self._wake.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Go on until cancelled; then end the tasks that this loop began."""
         try:
             while True:
                 self._turn()
-                try:
-                    # Not wait_for: until Python 3.12 it may lose a cancellation that comes
-                    # together with the event, and the program would never end (bpo-37658).
-                    async with asyncio.timeout(self._interval):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
-                self._wake.clear()
+                await self._bell.wait(self._interval)
         finally:
             for task in self._busy.values():
                 task.cancel()

@@ -84,6 +84,9 @@ class ServiceSettings(Application):
         config=True,
         help="How many builds run at once; each person's run one by one.",
     )
+    builds_waiting_in_all = Integer(
+        50, min=1, config=True, help="How many builds of all people may wait."
+    )
     builds_waiting = Integer(
         5, config=True, help="How many builds of one person may wait."
     )

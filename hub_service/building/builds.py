@@ -53,6 +53,7 @@ class BuildSettings:
     """What may be written behind FROM -> the image that is meant."""
     running: int = 2
     waiting: int = 5
+    waiting_in_all: int = 50
 
     @property
     def offered(self) -> dict[str, str]:
@@ -309,7 +310,19 @@ class Builds:
         return self.settings.template
 
     def _refuse_many(self, active: Sequence[Job], person: Person) -> None:
-        mine = [one for one in active if (one.kind, one.owner) == (BUILD, person.name)]
+        builds = [one for one in active if one.kind == BUILD]
+        if len([one for one in builds if one.state == QUEUED]) >= (
+            self.settings.waiting_in_all
+        ):
+            raise Conflict(
+                "builds_busy",
+                sentence(
+                    "{count} builds are waiting already, so this hub takes no more just now. "
+                    "Try again in a while."
+                ),
+                count=self.settings.waiting_in_all,
+            )
+        mine = [one for one in builds if one.owner == person.name]
         if len(mine) > self.settings.waiting:
             raise Conflict(
                 "too_many_builds",

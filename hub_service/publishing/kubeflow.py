@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from hub_service.bell import Bell
 from hub_service.clients.config_maps import ConfigMaps, Text
 from hub_service.errors import Conflict, PublicError, sentence
 from hub_service.models import Version
@@ -40,9 +41,10 @@ class Kubeflow:
     ) -> None:
         self._catalogue = stores.catalogue
         self._store = stores.store
+        self._retention = stores.retention_plans
         self._config_maps = config_maps
         self._settings = settings
-        self._wake = asyncio.Event()
+        self._bell = Bell()
         self.problem: PublicError | None = None
 
     @property
@@ -52,12 +54,11 @@ class Kubeflow:
 
     def wake(self) -> None:
         """Look now instead of at the next turn."""
-        self._wake.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Keep the list in step until cancelled."""
         while self._config_maps is not None:
-            self._wake.clear()
             try:
                 await self._sync(self._config_maps)
                 self.problem = None
@@ -68,11 +69,7 @@ class Kubeflow:
             except Exception:
                 # Another program's form must not end ours.
                 log.exception("Kubeflow's list failed by a defect")
-            try:
-                async with asyncio.timeout(self._settings.interval):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._bell.wait(self._settings.interval)
         # Nothing to do: whoever waits for the end of a loop waits for a cancellation.
         await asyncio.Event().wait()
 
@@ -80,12 +77,14 @@ class Kubeflow:
         name, key = self._settings.config_map, self._settings.key
         for _ in range(ATTEMPTS):
             found = await config_maps.read(name, key)
-            wanted = [
-                _entry(version)
+            offered = [
+                version
                 for image in self._catalogue.published()
                 if image.kubeflow and (version := image.published_version)
             ]
+            wanted = [_entry(version) for version in offered]
             text = with_images(found.text, self._store.root, wanted)
+            self._retention.note_offered([one.reference for one in offered])
             if text == found.text:
                 return
             if await config_maps.apply(name, key, Text(text, found.version)):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
+from hub_service.bell import Bell
 from hub_service.clients.agent import AgentClient
 from hub_service.clients.kube import Cluster
 from hub_service.errors import PublicError
@@ -29,27 +30,22 @@ class Prepulling:
         self._cluster = cluster
         self._agents = agents
         self._interval = interval
-        self._wake = asyncio.Event()
+        self._bell = Bell()
         self.nodes: dict[str, list[dict[str, Any]]] = {}
 
     def wake(self) -> None:
         """Tell them now instead of at the next turn."""
-        self._wake.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Go on until cancelled; 0 seconds between two turns = never."""
         while self._interval > 0:
-            self._wake.clear()
             try:
                 await self._turn()
             except Exception:
                 # A convenience must not end the program.
                 log.exception("Fetching images beforehand failed by a defect")
-            try:
-                async with asyncio.timeout(self._interval):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._bell.wait(self._interval)
         await asyncio.Event().wait()
 
     async def _turn(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hub_service.bell import Bell
 from hub_service.clients.deployments import Deployments
 from hub_service.clients.workloads import JOB_LABEL, WorkloadPod, Workloads
 from hub_service.errors import Conflict, NotFound, PublicError, Unavailable, sentence
@@ -68,7 +69,7 @@ class Cleanups:
         self._workloads = workloads
         self._deployments = deployments
         self._settings = settings
-        self._wake = asyncio.Event()
+        self._bell = Bell()
 
     @property
     def enabled(self) -> bool:
@@ -86,7 +87,7 @@ class Cleanups:
                 ),
             )
         cleanup = self._cleanups.add(actor)
-        self._wake.set()
+        self._bell.ring()
         return cleanup
 
     async def run(self) -> None:
@@ -115,15 +116,9 @@ class Cleanups:
 
     async def _night(self) -> bool:
         """Wait for the hour; False when somebody asked before."""
-        self._wake.clear()
         never = not self.enabled or self._settings.hour < 0
-        try:
-            until = None if never else seconds_until(self._settings.hour)
-            async with asyncio.timeout(until):
-                await self._wake.wait()
-        except TimeoutError:
-            return True
-        return False
+        until = None if never else seconds_until(self._settings.hour)
+        return not await self._bell.wait(until)
 
     async def _carry_out(self, cleanup: Cleanup) -> None:
         changes: dict[str, Any]

@@ -1,8 +1,8 @@
 """Deleting in the registry what the catalogue has forgotten."""
 
-import asyncio
 import logging
 
+from hub_service.bell import Bell
 from hub_service.errors import PublicError
 from hub_service.stores.discards import Discarded
 from hub_service.stores.stores import Stores
@@ -26,22 +26,17 @@ class Deletions:
         self._discards = stores.discards
         self._jobs = stores.jobs
         self._store = stores.store
-        self._wake = asyncio.Event()
+        self._bell = Bell()
 
     def wake(self) -> None:
         """Look now."""
-        self._wake.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Carry out what waits, again and again, until cancelled."""
         while True:
-            self._wake.clear()
             await self.carry_out()
-            try:
-                async with asyncio.timeout(INTERVAL):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._bell.wait(INTERVAL)
 
     async def carry_out(self) -> None:
         """Delete what waits, as far as the registry lets it."""

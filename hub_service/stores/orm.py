@@ -113,6 +113,8 @@ class VersionRow(Base):
     origin: Mapped[dict[str, Any]]
     details: Mapped[dict[str, Any]]
     last_started: Mapped[datetime | None]
+    offered_elsewhere: Mapped[datetime | None]
+    """Until when another program (Kubeflow) offered it: what that one runs, nobody here knows."""
     ancestors: Mapped[list[str]] = mapped_column(deferred=True)
     """Digests of what it stands on, nearest first; the last is the first image that is known."""
     since_root: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)

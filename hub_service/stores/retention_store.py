@@ -1,11 +1,11 @@
 """The repository of what the retention rule names, and of its dry runs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, and_, exists, func, or_, select
+from sqlalchemy import Engine, Select, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from hub_service.models import OPEN
@@ -25,11 +25,29 @@ class RetentionStore:
         """Return versions whose last start was before a moment, by owner, name and number.
 
         - one that was never started counts from when it was made
+        - one that another program offered counts from the end of that: what runs there is not
+          known here
         - never the active or the published version, nor one that waits to be published
         """
         with Session(self._engine) as session:
             rows = session.execute(_candidates(before)).all()
         return [_candidate(image, version) for image, version in rows]
+
+    def note_offered(self, references: Collection[str]) -> None:
+        """Write down that another program offers these versions now."""
+        now = datetime.now(UTC)
+        # Days count: not every look has to be written down.
+        stale = or_(
+            VersionRow.offered_elsewhere.is_(None),
+            VersionRow.offered_elsewhere < now - timedelta(hours=1),
+        )
+        statement = (
+            update(VersionRow)
+            .where(VersionRow.reference.in_(references), stale)
+            .values(offered_elsewhere=now)
+        )
+        with Session(self._engine) as session, session.begin():
+            session.execute(statement)
 
     def layers(self) -> dict[Key, dict[str, int]]:
         """Return of every version the layers it brought and those it stands on."""
@@ -108,10 +126,12 @@ def _candidates(before: datetime) -> Select[ImageRow, VersionRow]:
         for column in (ImageRow.active, ImageRow.published)
     ]
     last = func.coalesce(VersionRow.last_started, VersionRow.created)
+    elsewhere = VersionRow.offered_elsewhere
     return (
         select(ImageRow, VersionRow)
         .join(VersionRow, VersionRow.image_id == ImageRow.id)
         .where(and_(*differs), ~waits, last < before)
+        .where(or_(elsewhere.is_(None), elsewhere < before))
         .order_by(ImageRow.owner, ImageRow.name, VersionRow.number)
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -217,6 +218,19 @@ async def test_so_many_run_at_once_and_so_many_of_one_person_wait(world: World) 
     assert states == ["running", "running", "queued"]
     replies = [await people[0].post("/builds", json=body) for _ in range(7)]
     assert replies[-1].json()["error"]["code"] == "too_many_builds"
+
+
+async def test_so_many_of_all_people_wait(world: World) -> None:
+    assert world.services
+    settings = replace(world.services.builds.settings, waiting_in_all=2)
+    world.services.builds.settings = settings
+    people = [world.client(world.hub.add_user(f"p{n}", READ, WRITE)) for n in range(5)]
+    body = {"image": "X", "dockerfile": DOCKERFILE}
+    for one in people[:4]:
+        assert (await one.post("/builds", json=body)).status_code == 202
+        await asyncio.sleep(0.1)
+    reply = await people[4].post("/builds", json=body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "builds_busy")
 
 
 async def test_cancelling_removes_the_job(world: World) -> None:

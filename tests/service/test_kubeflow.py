@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
@@ -9,6 +10,7 @@ from tests.fakes.hub import ADMIN, READ, WRITE
 from tests.fakes.kubernetes_config_maps import FakeConfigMap
 from tests.service.conftest import World
 from tests.service.test_kubeflow_form import FORM, options
+from tests.service.test_retention import add, dry_run, numbers, old
 
 CONFIG, KEY = "jupyter-web-app-config", "spawner_ui_config.yaml"
 
@@ -50,6 +52,24 @@ async def test_a_published_image_is_there_while_an_administrator_wants_it(
     assert form.data["other.yaml"] == "a: 1\n"
     await admin.patch(path, json={"visibility": "private"})
     await until(lambda: form.data[KEY] == FORM)
+
+
+async def test_what_kubeflow_offered_lately_is_not_deleted_as_unused(
+    world: World,
+) -> None:
+    form, admin = installed(world), boss(world)
+    add(world, "alice", "gis", old(1, "1"), old(2, "2"))
+    path = "/images/alice/gis"
+    changes = {"kubeflow": True, "visibility": "published", "published_version": 1}
+    assert (await admin.patch(path, json=changes)).status_code == 200
+    await until(lambda: form.data[KEY] != FORM)
+    await admin.patch(path, json={"visibility": "private"})
+    await until(lambda: form.data[KEY] == FORM)
+    # Notebooks that were started there may still run it.
+    assert numbers(await dry_run(admin)) == []
+    assert world.services
+    world.services.retention.clock = lambda: datetime.now(UTC) + timedelta(days=31)
+    assert numbers(await dry_run(admin)) == [1]
 
 
 async def test_only_administrators_put_it_there(world: World) -> None:

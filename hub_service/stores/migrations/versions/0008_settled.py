@@ -1,4 +1,4 @@
-"""Jobs whose end has been followed up, and manifests that wait for their deletion."""
+"""What is left to do after jobs and deletions; what other programs offered, and until when."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,6 +20,10 @@ def upgrade() -> None:
         sa.text(
             "UPDATE jobs SET settled = true WHERE state NOT IN ('queued', 'running')"
         )
+    )
+    op.add_column(
+        "versions",
+        sa.Column("offered_elsewhere", sa.DateTime(timezone=True), nullable=True),
     )
     op.create_table(
         "discarded",
