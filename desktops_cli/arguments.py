@@ -225,6 +225,17 @@ class _Maker:
             help=self._("the image, as `desktops images` lists it"),
         )
 
+    def staging(self, parser: Parser) -> None:
+        """Add the choice to keep a version back."""
+        _ = self._
+        parser.option(
+            "--stage",
+            action="store_true",
+            help=_(
+                "keep the version for yourself until you make it active (desktops rollback)"
+            ),
+        )
+
     def following(self, parser: Parser) -> None:
         """Add the choice between waiting and not."""
         _ = self._
@@ -271,6 +282,10 @@ def _save(make: _Maker) -> None:
     parser.option(
         "--stop", action="store_true", help=_("stop the desktop when it is saved")
     )
+    parser.option(
+        "--test", action="store_true", help=_("see afterwards whether it starts")
+    )
+    make.staging(parser)
     make.following(parser)
 
 
@@ -293,6 +308,12 @@ def _build(make: _Maker) -> None:
         help=_("a folder or an archive (tar, tar.gz, zip) whose files COPY may take"),
     )
     parser.option("--description", metavar=_("TEXT"), default="", help=_("what is new"))
+    parser.option(
+        "--no-test",
+        action="store_true",
+        help=_("do not see afterwards whether it starts"),
+    )
+    make.staging(parser)
     make.following(parser)
 
 

@@ -106,6 +106,7 @@ class Commits:
             "image": self._suggestion(person, pod),
             "images": [one.to_dict() for one in self._catalogue.targets(person.name)],
             "quota": allowance.to_dict() if allowance.rules else None,
+            "start_tests": self._finishing.tests,
         }
 
     async def start(self, person: Person, request: CommitRequest) -> Job:

@@ -21,6 +21,8 @@ def build(run: Run) -> None:
         "description": given.description,
         "dockerfile": _dockerfile(run, context),
         "context": _send(run, context) if context else None,
+        "start_test": not given.no_test,
+        "activate": not given.stage,
     }
     try:
         job = run.client.post("/builds", body)

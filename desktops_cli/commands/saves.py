@@ -24,6 +24,8 @@ def save(run: Run) -> None:
             "include_home": not given.no_home,
             "exclude": exclude,
             "stop_after": given.stop,
+            "start_test": given.test,
+            "activate": not given.stage,
         },
     )
     run.finish(job)

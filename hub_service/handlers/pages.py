@@ -351,7 +351,6 @@ class JobPage(PageHandler):
             "job.html",
             job=self.views.job(job, self._),
             mine=job.owner == self.person.name,
-            staged=not job.request.get("activate", True),
             log=job.kind in (BUILD, START_TEST) or job.request.get("start_test"),
         )
 

@@ -208,6 +208,7 @@ class Views:
             "error": error_view(job.error, _) if job.error else None,
             "result": job.result,
             "cancelling": job.cancel and job.unfinished,
+            "staged": not job.request.get("activate", True),
             "created": job.created.isoformat(),
             "started": job.started.isoformat() if job.started else None,
             "ended": job.ended.isoformat() if job.ended else None,

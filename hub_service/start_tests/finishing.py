@@ -23,6 +23,11 @@ class Finishing:
         self._store = stores.store
         self._tests = tests
 
+    @property
+    def tests(self) -> bool:
+        """True when this hub tries versions."""
+        return self._tests.enabled
+
     async def made(
         self, job: Job, result: dict[str, Any], more: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

@@ -20,7 +20,10 @@ KEY = "jupyter_desktop_save"
 # BCP 47, as far as a header may carry it on.
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _JOB = r"(?P<job_id>[A-Za-z0-9_.-]+)"
-_COMMIT_FIELDS = ("image", "description", "include_home", "exclude", "stop_after")
+_COMMIT_FIELDS = (
+    *("image", "description", "include_home", "exclude"),
+    *("stop_after", "start_test", "activate"),
+)
 
 
 class Handler(APIHandler):

@@ -58,6 +58,8 @@ export interface Preview {
   image: (ImageRef & { next_version: number }) | null;
   /** All images of the person: a title of theirs means a new version of it. */
   images: OwnImage[];
+  /** Whether this hub can try what was saved. */
+  start_tests: boolean;
 }
 
 export interface OwnImage {
@@ -75,6 +77,8 @@ export interface SaveRequest extends PreviewRequest {
   image: { name: string } | string;
   description: string;
   stop_after: boolean;
+  start_test: boolean;
+  activate: boolean;
 }
 
 export type StepState = "waiting" | "running" | "done" | "failed";
@@ -107,7 +111,9 @@ export interface Job {
   error: ErrorInfo | null;
   created: string;
   ended: string | null;
-  links: { image?: string; start?: string; page?: string };
+  /** Kept for its owner, who makes it active when they like. */
+  staged: boolean;
+  links: { image?: string; start?: string; try?: string; page?: string };
 }
 
 export const isOver = (job: Job): boolean =>

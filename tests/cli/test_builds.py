@@ -47,9 +47,21 @@ def test_a_dockerfile_alone(desk: Desk, fake: FakeHubService, folder: Path) -> N
         "description": "from a file",
         "dockerfile": DOCKERFILE,
         "context": None,
+        "start_test": True,
+        "activate": True,
     }
     [job] = fake.jobs.values()
     assert (job["kind"], result.output) == ("build", f"{job['message']}\n")
+
+
+def test_it_may_be_kept_back_and_not_tried(
+    desk: Desk, fake: FakeHubService, folder: Path
+) -> None:
+    with chdir(folder):
+        assert desk("build", "GIS course", "--no-test", "--stage").code == 0
+    [request] = [one for one in fake.requests if one["what"] == "POST /builds"]
+    body = request["body"]
+    assert (body["start_test"], body["activate"]) == (False, False)
 
 
 def test_a_folder_goes_along(desk: Desk, fake: FakeHubService, folder: Path) -> None:

@@ -21,11 +21,14 @@ def test_a_save_is_followed_to_its_end(desk: Desk, fake: FakeHubService) -> None
         "include_home": True,
         "exclude": [],
         "stop_after": False,
+        "start_test": False,
+        "activate": True,
     }
 
 
 def test_every_option_reaches_the_service(desk: Desk, fake: FakeHubService) -> None:
     words = ["--server", "r", "--description", "adds R", "--no-home", "--stop"]
+    words += ["--test", "--stage"]
     desk("save", "alice/gis-course", *words, "--exclude", "/a", "--exclude", "b")
     assert fake.requests[0]["body"] == {
         "server": {"user": "alice", "name": "r"},
@@ -34,6 +37,8 @@ def test_every_option_reaches_the_service(desk: Desk, fake: FakeHubService) -> N
         "include_home": False,
         "exclude": ["/a", str(Path.cwd() / "b")],
         "stop_after": True,
+        "start_test": True,
+        "activate": False,
     }
 
 

@@ -23,6 +23,7 @@ PREVIEW: dict[str, Any] = {
     "bytes": 412_000_000,
     "entries": 7018,
     "seconds_estimate": 20,
+    "start_tests": True,
     "packages": {
         "added": [
             {"name": name, "version": "3.28", "kind": "apt"}
@@ -108,6 +109,7 @@ def new_job(server: dict[str, str], title: str, kind: str = "commit") -> dict[st
         "created": utc_now(),
         "started": None,
         "ended": None,
+        "staged": False,
         "links": {
             "self": f"/services/desktops/api/v1/jobs/{job_id}",
             "events": f"/services/desktops/api/v1/jobs/{job_id}/events",
@@ -116,5 +118,7 @@ def new_job(server: dict[str, str], title: str, kind: str = "commit") -> dict[st
             "image": f"/services/desktops/images/{server['user']}/{name}",
             "start": f"/hub/spawn/{server['user']}/{server['name']}"
             f"?image={server['user']}/{name}",
+            "try": f"/hub/spawn/{server['user']}/{name}-v4"
+            f"?image={server['user']}/{name}@4",
         },
     }

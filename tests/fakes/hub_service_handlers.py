@@ -101,6 +101,7 @@ class Commits(FakeHandler):
             return
         image = body["image"]
         job = new_job(body["server"], image if isinstance(image, str) else "GIS course")
+        job["staged"] = not body.get("activate", True)
         self.fake.start_job(job)
         self.set_status(202)
         self.finish(job)

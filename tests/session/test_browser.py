@@ -94,6 +94,8 @@ def test_a_save_from_the_question_to_the_link(
         "include_home": False,
         "exclude": [],
         "stop_after": False,
+        "start_test": False,
+        "activate": True,
         "server": SERVER,
     }
     hub.advance(job["id"], "read", 103_000_000, 412_000_000)
@@ -108,6 +110,38 @@ def test_a_save_from_the_question_to_the_link(
     link = page.get_by_role("link", name="Start it")
     assert link.get_attribute("href") == job["links"]["start"]
     expect(link).to_be_focused()
+
+
+def test_a_version_may_be_tried_before_others_start_it(
+    vnc: XServer, jupyter: JupyterServer, hub: FakeHubService, open_page: OpenPage
+) -> None:
+    page = shown(open_page(jupyter.page_url))
+    page.get_by_role("button", name="Save as desktop image").click()
+    dialog = page.get_by_role("dialog", name="Save as desktop image")
+    dialog.get_by_label("see afterwards whether it starts").check()
+    dialog.get_by_label("let me try it first").check()
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".steps li").first).to_be_visible()
+    job = list(hub.jobs.values())[-1]
+    saves = [one["body"] for one in hub.requests if one["what"].endswith("/commits")]
+    assert (saves[-1]["start_test"], saves[-1]["activate"]) == (True, False)
+    hub.finish(job["id"])
+    link = page.get_by_role("link", name="Try it")
+    assert link.get_attribute("href") == job["links"]["try"]
+    expect(page.get_by_text("Nobody else can start it")).to_be_visible()
+    expect(page.get_by_role("link", name="Make it active…")).to_be_visible()
+
+
+def test_a_hub_that_tries_nothing_offers_no_test(
+    vnc: XServer, jupyter: JupyterServer, hub: FakeHubService, open_page: OpenPage
+) -> None:
+    hub.preview["start_tests"] = False
+    page = shown(open_page(jupyter.page_url))
+    page.get_by_role("button", name="Save as desktop image").click()
+    dialog = page.get_by_role("dialog", name="Save as desktop image")
+    expect(dialog.locator(".numbers")).to_be_visible()
+    expect(dialog.get_by_label("let me try it first")).to_be_visible()
+    expect(dialog.get_by_label("see afterwards whether it starts")).to_be_hidden()
 
 
 def test_the_dialog_may_be_closed_and_the_page_loaded_again(

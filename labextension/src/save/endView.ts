@@ -44,7 +44,7 @@ export class EndView {
       { class: "end failed" },
       h("p", { class: "verdict" }, icon("failed"), h("span", {}, this.sentence)),
       details(error, saving.phase === "over" ? saving.job.id : null),
-      actionsRow([close], [retry]),
+      actionsRow([close], [anyway(saving), retry]),
     );
   }
 
@@ -54,21 +54,30 @@ export class EndView {
 
   private good(job: Job, close: HTMLElement): HTMLElement {
     const page = ownPath(job.links.image);
-    const share = page && h("a", { class: "", href: page, target: "_blank" }, t("share"));
+    const share =
+      page && h("a", { href: page, target: "_blank" }, t(job.staged ? "activate" : "share"));
     const size = job.bytes_total ? t("sent", { bytes: bytes(job.bytes_total) }) : "";
     return h(
       "div",
       { class: "end" },
       h("p", { class: "verdict" }, icon("done"), h("span", {}, this.sentence)),
-      h("p", { class: "note" }, [size, t("saved_note")].filter(Boolean).join(" ")),
+      h("p", { class: "note" }, [size, t(job.staged ? "staged_note" : "saved_note")].filter(Boolean).join(" ")),
       actionsRow([close], [share, this.first === close ? null : this.first]),
     );
   }
 }
 
 function startLink(job: Job): HTMLElement | null {
-  const path = ownPath(job.links.start);
-  return path ? h("a", { class: "primary", href: path, target: "_blank" }, t("start_it")) : null;
+  const path = ownPath(job.staged ? job.links.try : job.links.start);
+  const text = t(job.staged ? "try_it" : "start_it");
+  return path ? h("a", { class: "primary", href: path, target: "_blank" }, text) : null;
+}
+
+// A version that did not come up is kept: its owner may look at it.
+function anyway(saving: Saving & { phase: "over" | "refused" }): HTMLElement | null {
+  const path = saving.phase === "over" ? ownPath(saving.job.links.try) : null;
+  if (!path || errorOf(saving).code !== "start_test_failed") return null;
+  return h("a", { href: path, target: "_blank" }, t("start_anyway"));
 }
 
 function errorOf(saving: Saving & { phase: "over" | "refused" }): ErrorInfo {

@@ -25,6 +25,9 @@ export class FormView {
   private readonly home = h("input", { type: "checkbox", id: "save-home" });
   private readonly homeHint = h("span", { class: "hint" });
   private readonly stopAfter = h("input", { type: "checkbox", id: "save-stop" });
+  private readonly test = h("input", { type: "checkbox", id: "save-test" });
+  private readonly testLabel = check(this.test, t("start_test"));
+  private readonly stage = h("input", { type: "checkbox", id: "save-stage" });
   private readonly box: PreviewBox;
   private preview: Preview | null = null;
 
@@ -36,6 +39,9 @@ export class FormView {
   ) {
     this.home.checked = last?.include_home ?? true;
     this.stopAfter.checked = last?.stop_after ?? false;
+    this.test.checked = last?.start_test ?? false;
+    this.testLabel.hidden = true;
+    this.stage.checked = last?.activate === false;
     this.news.value = last?.description ?? "";
     const before = typeof last?.image === "string" ? last.image : "";
     this.name.value = before || session.image?.title || "";
@@ -82,7 +88,9 @@ export class FormView {
       h("label", { for: "save-news" }, t("whats_new")),
       this.news,
       h("label", { class: "check" }, this.home, h("span", {}, t("include_home"), this.homeHint)),
-      h("label", { class: "check" }, this.stopAfter, h("span", {}, t("stop_after"))),
+      check(this.stopAfter, t("stop_after")),
+      this.testLabel,
+      check(this.stage, t("stage")),
       this.session.session === "use" && h("p", { class: "note" }, t("use_session_note")),
       h("p", { class: "note" }, t("keeps_running")),
     );
@@ -96,6 +104,7 @@ export class FormView {
     const first = this.preview === null;
     this.preview = preview;
     if (first && preview.image && !this.name.value) this.name.value = preview.image.title;
+    this.testLabel.hidden = !preview.start_tests;
     const home = preview.home;
     if (home?.on_volume) {
       this.home.checked = false;
@@ -126,9 +135,14 @@ export class FormView {
       include_home: this.home.checked,
       exclude: this.box.excluded,
       stop_after: this.stopAfter.checked,
+      start_test: this.test.checked,
+      activate: !this.stage.checked,
     };
   }
 }
+
+const check = (box: HTMLElement, text: string): HTMLElement =>
+  h("label", { class: "check" }, box, h("span", {}, text));
 
 const folded = (name: string): string => name.trim().split(/\s+/).join(" ").toLowerCase();
 
