@@ -121,6 +121,14 @@ class Demo:
         self.kill(name)
         self.kubectl("rollout", "status", f"{kind}/{name}", "--timeout=120s")
 
+    def node_images(self) -> str:
+        """Return the names of the images on the node, one a line."""
+        return _images("ls", "-q")
+
+    def forget_image(self, reference: str) -> None:
+        """Let the node forget an image under that name."""
+        _images("rm", reference)
+
     @contextmanager
     def registry_held(self) -> Iterator[None]:
         """Have a registry that answers nothing until the end of the block."""
@@ -128,10 +136,7 @@ class Demo:
         [pod] = self.get("pods", "-l", labels)["items"]
         [status] = pod["status"]["containerStatuses"]
         container = status["containerID"].removeprefix("containerd://")
-        command = [sys.executable, "-m", "devcluster", "env"]
-        settings = subprocess.check_output(command, cwd=ROOT, text=True).split()
-        node = dict(one.split("=", 1) for one in settings)
-        containerd = Containerd(node["CONTAINERD_SOCKET"])
+        containerd = Containerd(_node()["CONTAINERD_SOCKET"])
         containerd.pause(container)
         try:
             yield
@@ -163,6 +168,20 @@ class Demo:
                     return False
 
         wait_for("the registry answers", answers)
+
+
+def _node() -> dict[str, str]:
+    """Return where things are on the node."""
+    command = [sys.executable, "-m", "devcluster", "env"]
+    settings = subprocess.check_output(command, cwd=ROOT, text=True).split()
+    return dict(one.split("=", 1) for one in settings)
+
+
+def _images(*words: str) -> str:
+    node = _node()
+    ctr = [f"{node['DEVCLUSTER_BIN']}/ctr", "-a", node["CONTAINERD_SOCKET"]]
+    command = [*ctr, "-n", "k8s.io", "images", *words]
+    return subprocess.check_output(command, text=True)
 
 
 @pytest.fixture(scope="session")

@@ -139,18 +139,19 @@ def test_a_build_reaches_nothing_of_the_cluster(builder: Builder) -> None:
         "Curious",
         "FROM remote-desktop\nUSER root\n" f"RUN {TRY.format(places=places)}\n"
         # Nobody inside can take the rules away, or finds a password.
-        "RUN apt-get update -qq && apt-get install -qq -y nftables >/dev/null 2>&1; "
-        'nft flush ruleset; echo "nft $?"; '
+        "RUN apt-get update -qq"
+        " && apt-get install -qq -y nftables >/dev/null\n"
+        'RUN nft flush ruleset; echo "nft $?"; '
         f"{TRY.format(places=places)}\n"
         "RUN cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' | grep -ci passw; true\n",
     )
-    assert builder.ended(id)["state"] == "succeeded"
-    log = builder.log(id)
+    end, log = builder.ended(id), builder.log(id)
+    assert end["state"] == "succeeded", log
     # The outside is reached: the forbidden ones were really tried.
     assert log.count(" reached deb.debian.org 443\n") == 2
     assert [line for line in log.splitlines() if " reached 1" in line] == []
     assert " reached hub" not in log
-    assert re.search(r"#\d+ [\d.]+ nft 1\n", log)
+    assert re.search(r"#\d+ [\d.]+ nft 1\n", log), log
     assert re.search(r"#\d+ [\d.]+ 0\n", log)
 
 

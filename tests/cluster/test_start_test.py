@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.axe import barriers, needs_axe
 from tests.cluster.conftest import Demo, Visit, wait_for
-from tests.cluster.desktop import API, painted, post
+from tests.cluster.desktop import API, painted, post, start, stop
 from tests.cluster.test_builds import PREFIX, Builder
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
@@ -126,6 +126,35 @@ def test_its_owner_tries_it_and_makes_it_active(
     page.goto(f"/hub/spawn/{name}/other")
     loaded(page, ".desktops-picture img")
     shoot(page, "spawn-with-picture")
+
+
+def test_what_was_built_is_published_fetched_and_started_by_another(
+    builder: Builder, cluster: Demo, visit: Visit, shoot: Shoot
+) -> None:
+    page, name = builder.page, builder.name
+    reference = found(builder, f"images/{name}/staged")["active_version"]["reference"]
+    # As on a node that never had it: the start-test and its owner brought it here.
+    cluster.forget_image(reference)
+    assert reference not in cluster.node_images()
+    page.goto(f"{PREFIX}images/{name}/staged")
+    page.fill("#note", "for the course")
+    page.click("button[value=ask]")
+    admin = visit("admin")
+    admin.goto(f"{PREFIX}admin")
+    admin.locator("li", has_text=name).locator("text=Look at it").click()
+    admin.click("button[value=approved]")
+    wait_for("it is fetched", lambda: reference in cluster.node_images(), 120)
+    admin.goto(f"{PREFIX}admin/storage")
+    shoot(admin, "admin-fetched")
+    student = f"student-{uuid.uuid4().hex[:6]}"
+    theirs = visit(student)
+    start(theirs, student, name, "use")
+    cluster.run(cluster.pod_of(student), "test -e /opt/python/it")
+    stop(theirs, student, cluster)
+    cluster.kubectl("delete", "pvc", f"home-{student}", "--wait=false", check=False)
+    path = f"images/{name}/staged"
+    changes = {"visibility": "private"}
+    assert act(Builder(admin, "admin"), "patch", path, data=changes) == 200
 
 
 def test_a_desktop_that_is_broken_fails_with_its_log(
