@@ -1,7 +1,7 @@
 """Asks the catalogue which images a person may start: the spawner's only HTTP."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -18,6 +18,8 @@ class Answer:
     """When the catalogue gave this answer, in seconds since the epoch; 0 = it never did."""
     fresh: bool
     """False when this is an earlier answer because the catalogue does not answer now."""
+    build: str = ""
+    """The page where people build images; empty = nowhere."""
 
 
 class CatalogueClient(SingletonConfigurable):
@@ -66,15 +68,16 @@ class CatalogueClient(SingletonConfigurable):
         if not self.url:
             return Answer([], 0, fresh=True)
         try:
-            entries = await self._read(user, version)
+            found = await self._read(user, version)
+            entries, build = list(found["items"]), str(found.get("build") or "")
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             # ValueError and its like: an answer that is not ours, e.g. a proxy's error page.
             self.log.warning("The catalogue did not answer for %s: %r", user, error)
             last = self._last.get(user, Answer([], 0, fresh=False))
-            return Answer(last.entries, last.asked, fresh=False)
-        answer = Answer(entries, time.time(), fresh=True)
+            return replace(last, fresh=False)
+        answer = Answer(entries, time.time(), fresh=True, build=build)
         kept = [entry for entry in entries if not entry.get("staged")]
-        self._last[user] = Answer(kept, answer.asked, fresh=True)
+        self._last[user] = replace(answer, entries=kept)
         return answer
 
     async def report_start(self, owner: str, name: str, version: int) -> None:
@@ -96,9 +99,9 @@ class CatalogueClient(SingletonConfigurable):
         headers = {"Authorization": f"Bearer {self.token}"}
         return httpx.AsyncClient(timeout=self.timeout, headers=headers)
 
-    async def _read(self, user: str, version: str) -> list[dict[str, Any]]:
+    async def _read(self, user: str, version: str) -> dict[str, Any]:
         query = {"user": user, "version": version} if version else {"user": user}
         async with self._client() as client:
             reply = await client.get(f"{self.url}/profiles", params=query)
         reply.raise_for_status()
-        return list(reply.json()["items"])
+        return dict(reply.json())

@@ -50,6 +50,7 @@ def render_form(
         session=chosen.get("session", "use"),
         size=chosen.get("size"),
         sizes=_sizes(profiles),
+        build=answer.build,
         stale=not answer.fresh,
         stale_since=age(answer.asked, _) if answer.asked else "",
         idle_hours=f"{idle_hours:g}",

@@ -38,7 +38,9 @@ class ProfilesHandler(ApiHandler):
             if (version := startable_version(person, image))
         ]
         items += self._tried(person, self.get_query_argument("version", ""))
-        self.send({"items": items, "next": None})
+        builds = self.services.builds.settings.template is not None
+        build = f"{self.services.prefix}build" if builds else None
+        self.send({"items": items, "next": None, "build": build})
 
     def _tried(self, person: Person, wanted: str) -> list[dict[str, Any]]:
         """Return the version that its owner wants to try, whether it is active or not."""

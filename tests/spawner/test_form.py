@@ -24,6 +24,12 @@ def form(answer: Answer, language: str = "en", **chosen: str) -> str:
     )
 
 
+def test_images_are_built_from_here_where_they_can_be() -> None:
+    html = form(Answer([], 1.0, fresh=True, build="/services/desktops/build"))
+    assert 'href="/services/desktops/build"' in html
+    assert 'desktops-build"' not in form(Answer([], 1.0, fresh=True))
+
+
 def test_a_card_shows_what_an_image_is() -> None:
     html = form(Answer([{**ENTRY, "created": time.time() - 7200}], 1.0, fresh=True))
     for words in ("version 3", "2.2 GB", "2 h ago", "Remote Desktop", "1.0 GB"):
