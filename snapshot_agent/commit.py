@@ -5,6 +5,8 @@ read      the desktop runs, and everything is read, compressed and hashed on the
 freeze    the desktop stands still while what has changed since is found and copied
 push      the desktop runs; base layers are mounted, new ones sent
 manifest  by digest, then by tag
+
+Reading and freezing is the other half's: here is what it tells of them.
 """
 
 from __future__ import annotations
@@ -12,59 +14,55 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 from oci.manifest import OCI_CONFIG, Descriptor
 from oci.names import repository, tag
 from oci.reference import Digest
 
 from .base import Base, BaseFinder, check_depth
-from .canary import canaries
-from .capture import Capture, Captured, CaptureSettings
-from .container import Desktop
-from .containerd import Containerd
-from .errors import AgentError, Cancelled
-from .exclusions import Rules
-from .failures import cancelled, disk_full, explained
-from .freeze import Freezer
+from .capture_client import CaptureClient
+from .errors import AgentError, Cancelled, CaptureAway
+from .failures import cancelled, explained
 from .image_spec import Description, Layer, make_config, make_manifest, origin_of
 from .push import Pusher
 from .registries import Registries
 from .requests import CommitRequest
-from .room import Room
-from .spool import Spool
+from .spool_paths import folder_of
 from .status import State, Status
-from .survey import Survey, survey
+from .wire import CaptureRequest, Event, Place, StepBegins, StepGoesOn, Taken
 
 log = logging.getLogger(__name__)
-
-_HEADROOM = 64 * 1024 * 1024
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class CommitSettings:
-    """What an administrator decides about every save."""
-
-    capture: CaptureSettings = CaptureSettings()
-    author: str = "JupyterHub Desktops"
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What every save works with."""
+    """What every save works with; `spool` is where the other half puts layers."""
 
-    containerd: Containerd
-    freezer: Freezer
+    capture: CaptureClient
     registries: Registries
-    room: Room
-    settings: CommitSettings
+    spool: Path
+    author: str = "JupyterHub Desktops"
+
+
+class BlobsOf:
+    """The blobs of the image below one container, on its node."""
+
+    def __init__(self, capture: CaptureClient, place: Place) -> None:
+        self._capture = capture
+        self._place = place
+
+    async def size(self, digest: Digest) -> int | None:
+        return await self._capture.blob_size(self._place, digest)
+
+    def read(self, digest: Digest) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._capture.blob(self._place, digest)
 
 
 class Commit:
@@ -76,38 +74,31 @@ class Commit:
     """
 
     def __init__(
-        self, request: CommitRequest, desktop: Desktop, tools: Tools, status: Status
+        self, request: CommitRequest, place: Place, tools: Tools, status: Status
     ) -> None:
         self._request = request
-        self._desktop = desktop
+        self._place = place
         self._tools = tools
         self._status = status
-        self._stop = threading.Event()
-        self._rules = Rules(
-            home=desktop.home,
-            mounts=desktop.mounts,
-            asked=request.exclude,
-            include_home=request.include_home,
-        )
-        self._survey = Survey()
-        self._canaries: tuple[bytes, ...] = ()
+        self._blobs = BlobsOf(tools.capture, place)
 
     async def run(self) -> None:
         """Do it; the end is in the status."""
-        spool = Spool(self._tools.room, self._request.id)
         result: dict[str, Any] = {}
         failure: AgentError | None = None
         try:
-            spool.make()
             base = await self._plan()
-            captured = await self._in_thread(lambda: self._capture(spool))
-            result = await self._push(base, captured)
+            async with self._tools.capture.capture(self._wanted(base)) as events:
+                taken = await self._follow(events)
+                result = await self._push(base, taken)
         except asyncio.CancelledError:
             failure = cancelled()
+        except FileNotFoundError as error:
+            # Its successor empties the spool, and this one was still sending from it.
+            log.info("a layer is gone save=%s: %s", self._request.id, error)
+            failure = CaptureAway("its layers are gone")
         except Exception as error:
-            failure = explained(error, self._request.id, self._desktop.upper)
-        finally:
-            spool.remove()
+            failure = explained(error, self._request.id)
         # Only now: who reads that a save has ended finds nothing of it left.
         if failure is None:
             self._status.succeed(result)
@@ -117,37 +108,36 @@ class Commit:
 
     async def _plan(self) -> Base:
         self._status.begin("plan")
-        registries, containerd = self._tools.registries, self._tools.containerd
+        registries = self._tools.registries
         await registries.own.ping(attempts=2)
-        base = await BaseFinder(containerd, registries).find(self._desktop)
+        record = await self._tools.capture.base(self._place)
+        base = await BaseFinder(self._blobs, registries).find(record)
         check_depth(base)
-        self._canaries = canaries(self._desktop.env, base.env)
-        self._survey = await self._in_thread(
-            lambda: survey(self._desktop, self._rules, self._check)
-        )
-        # Compressed it is usually a third; half leaves room for what grows meanwhile.
-        need, free = self._survey.bytes // 2 + _HEADROOM, self._tools.room.free()
-        if need > free:
-            raise disk_full(need=need, free=free)
         return base
 
-    def _capture(self, spool: Spool) -> Captured:
-        capture = Capture(
-            self._desktop,
-            self._rules,
-            containerd=self._tools.containerd,
-            freezer=self._tools.freezer,
-            settings=self._tools.settings.capture,
-            canaries=self._canaries,
-            expected=self._survey.apparent,
-            check=self._check,
+    def _wanted(self, base: Base) -> CaptureRequest:
+        return CaptureRequest(
+            self._place,
+            self._request.include_home,
+            self._request.exclude,
+            self._request.id,
+            base.document.decode("utf-8", "surrogateescape"),
         )
-        return capture.run(spool, self._status)
+
+    async def _follow(self, events: AsyncIterator[Event]) -> Taken:
+        async for event in events:
+            if isinstance(event, Taken):
+                return event
+            if isinstance(event, StepBegins):
+                self._status.begin(event.name, event.total)
+            elif isinstance(event, StepGoesOn):
+                self._status.reach(event.done)
+        raise CaptureAway("it ended before it was taken")
 
     # The desktop runs from here
 
-    async def _push(self, base: Base, captured: Captured) -> dict[str, Any]:
-        blobs = captured.blobs
+    async def _push(self, base: Base, taken: Taken) -> dict[str, Any]:
+        blobs = taken.layers
         layers = [Layer(blob.diff_id, blob.digest, blob.size) for blob in blobs]
         description = self._description(base)
         config = make_config(base.config, layers, description)
@@ -160,19 +150,18 @@ class Commit:
         total = sum(layer.size for layer in base.layers)
         total += sum(blob.size for blob in blobs) + len(config)
         step = self._status.begin("push", total)
-        pusher = Pusher(
-            self._tools.registries, self._tools.containerd, target, step.add
-        )
+        pusher = Pusher(self._tools.registries, self._blobs, target, step.add)
+        folder = folder_of(self._tools.spool, self._request.id)
         await pusher.base_layers(base)
         for layer, blob in zip(layers, blobs, strict=True):
-            await pusher.new_layer(layer.descriptor, blob)
+            await pusher.new_layer(layer.descriptor, folder / blob.name)
         await pusher.config(
             config, Descriptor(OCI_CONFIG, Digest.of(config), len(config))
         )
         self._status.begin("manifest")
         digest = await pusher.manifest(manifest, tag(self._request.number))
         return self._result(
-            base, captured, description, target, digest, total + len(manifest)
+            base, taken, description, target, digest, total + len(manifest)
         )
 
     def _description(self, base: Base) -> Description:
@@ -183,7 +172,7 @@ class Commit:
             title=self._request.title or self._request.image,
             description=self._request.description,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            author=self._tools.settings.author,
+            author=self._tools.author,
             owner=self._request.owner,
             version=self._request.number,
             base_name=base.name,
@@ -195,7 +184,7 @@ class Commit:
     def _result(
         self,
         base: Base,
-        captured: Captured,
+        taken: Taken,
         description: Description,
         target: str,
         digest: Digest,
@@ -205,10 +194,10 @@ class Commit:
             name: self._status.seconds(name) for name in ("plan", "read", "push")
         }
         # The freeze that a person feels: from the pause to the thaw, nothing before or after.
-        seconds["freeze"] = round(captured.frozen, 4)
+        seconds["freeze"] = round(taken.frozen, 4)
         first = self._status.steps[0].started
         seconds["total"] = round(time.monotonic() - first, 4)
-        blobs = captured.blobs
+        blobs = taken.layers
         return {
             "digest": digest,
             "reference": f"{self._tools.registries.settings.host}/{target}"
@@ -222,30 +211,13 @@ class Commit:
             "layers": len(base.layers) + len(blobs),
             "new_bytes": sum(blob.size for blob in blobs),
             "new_layers": {str(blob.digest): blob.size for blob in blobs},
-            "changed_bytes": captured.content_bytes,
-            "entries": self._survey.entries,
-            "packages": self._survey.packages,
-            "biggest": self._survey.biggest.to_list(),
-            "left_out": captured.left_out.to_list(),
-            "changed_while_saved": captured.changed_while_saved,
+            "changed_bytes": taken.content_bytes,
+            "entries": taken.entries,
+            "packages": taken.packages,
+            "biggest": taken.biggest,
+            "left_out": taken.left_out,
+            "changed_while_saved": taken.changed_while_saved,
             "seconds": seconds,
-            "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_memory": taken.peak_memory
+            + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
-
-    # How it ends
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Run blocking work; cancelled, wait until it has stopped and let go of the desktop."""
-        future = asyncio.get_running_loop().run_in_executor(None, work)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            self._stop.set()
-            await asyncio.wait([future])
-            # Retrieved, so that its own end is not reported as forgotten.
-            future.exception()
-            raise
-
-    def _check(self) -> None:
-        if self._stop.is_set():
-            raise Cancelled("cancelled")

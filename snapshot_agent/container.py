@@ -1,7 +1,7 @@
 """From a pod to the directories of its container; whatever is not known for sure is refused.
 
-A caller names a pod and a container of it. Everything else is derived here, from the API
-server's answer and from containerd, and the two must agree.
+The half that speaks with the API server names a pod and a container of it. Everything else is
+derived here, from containerd, which must say the same about the two.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from .errors import (
 )
 from .lower import LowerView
 from .overlay import Strange
+from .wire import Place
 
 METADATA = "io.cri-containerd.container.metadata"
+_NAMESPACE = "io.kubernetes.pod.namespace"
 _POD_UID = "io.kubernetes.pod.uid"
 _CONTAINER_NAME = "io.kubernetes.container.name"
 _KIND = "io.cri-containerd.kind"
@@ -49,18 +51,6 @@ _PASSWD_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
-class Pod:
-    """What the API server says about the pod of a session."""
-
-    uid: str
-    name: str
-    namespace: str
-    owner: str
-    # Container name -> containerd's id, of those that run.
-    containers: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Desktop:
     """A container that can be saved."""
 
@@ -75,20 +65,20 @@ class Desktop:
     env: tuple[str, ...]
 
 
-def find_desktop(
-    containerd: Containerd, pod: Pod, name: str, roots: Iterable[str]
-) -> Desktop:
-    """The container `name` of `pod`, its upper directory below one of `roots`.
+@dataclass(frozen=True)
+class Bounds:
+    """Where a desktop may be: its pod in one of the namespaces, its layers below a root."""
+
+    namespaces: tuple[str, ...]
+    roots: tuple[str, ...]
+
+
+def find_desktop(containerd: Containerd, place: Place, bounds: Bounds) -> Desktop:
+    """The container of a pod, within the bounds.
 
     Raises ServerNotRunning or UnsupportedContainer; nothing has been touched then.
     """
-    container_id = pod.containers.get(name)
-    if container_id is None:
-        raise ServerNotRunning(
-            f"The server is not running: its pod has no running container {name!r}. "
-            "Start the server, then save again.",
-            pod=pod.name,
-        )
+    container_id, pod = place.container_id, place.pod_uid
     try:
         container = containerd.container(container_id)
         state = containerd.task_state(container_id)
@@ -96,16 +86,16 @@ def find_desktop(
         mounts = containerd.mounts(container.snapshotter, container.snapshot_key)
     except NotFound as error:
         raise ServerNotRunning(
-            "The server has just stopped. Start it, then save again.", pod=pod.name
+            "The server has just stopped. Start it, then save again.", pod=pod
         ) from error
     if state not in (TaskState.RUNNING, TaskState.PAUSED):
         raise ServerNotRunning(
-            "The server has stopped. Start it, then save again.", pod=pod.name
+            "The server has stopped. Start it, then save again.", pod=pod
         )
-    _check_identity(container, pod, name)
+    _check_identity(container, place, bounds.namespaces)
     _check_kind(container, snapshot)
     upper, lowers = overlay_directories(mounts)
-    _check_place(upper, lowers, roots)
+    _check_place(upper, lowers, bounds.roots)
     return _desktop(container, snapshot, upper, lowers)
 
 
@@ -146,13 +136,18 @@ def overlay_directories(mounts: list[Mount]) -> tuple[str, tuple[str, ...]]:
     return upper, tuple(lower.split(":"))
 
 
-def _check_identity(container: Container, pod: Pod, name: str) -> None:
+def _check_identity(
+    container: Container, place: Place, namespaces: tuple[str, ...]
+) -> None:
     labels = container.labels
-    same = (labels.get(_POD_UID), labels.get(_CONTAINER_NAME)) == (pod.uid, name)
+    named = (labels.get(_POD_UID), labels.get(_CONTAINER_NAME))
+    same = named == (place.pod_uid, place.container)
     if not same or labels.get(_KIND) != "container":
         raise UnsupportedContainer(
             "identity", "the node and the cluster disagree about it"
         )
+    if labels.get(_NAMESPACE, "") not in namespaces:
+        raise UnsupportedContainer("namespace", "its namespace is not one of sessions")
 
 
 def _check_kind(container: Container, snapshot: Snapshot) -> None:

@@ -11,6 +11,7 @@ AgentError                 has a code of the wire, an HTTP status and a sentence
 ├── UnsupportedContainer   422  found, but not something that can be saved exactly
 ├── SecretFound            422  the desktop's own keys are in files that cannot be left out
 ├── TooManyLayers          422  the image below would become deeper than nodes start
+├── TooMuch                422  more bytes or files than an administrator lets one save have
 ├── TooManySaves           429
 ├── BaseUnknown            the image below the container cannot be identified
 ├── BaseUnavailable        a layer of it is nowhere to be had
@@ -19,7 +20,9 @@ AgentError                 has a code of the wire, an HTTP status and a sentence
 ├── DiskFull               the spool has no room
 ├── ContainerGone          the container ended during the save
 ├── Cancelled              somebody asked for the end
+├── NodeError              502  containerd did not do what it was asked, with its reason
 └── InternalError          500
+    └── CaptureAway            the half of the agent that reads desktops is not there (any more)
 
 Every message says what happened, what is safe, and what to do. No message holds a secret.
 """
@@ -95,6 +98,10 @@ class TooManyLayers(AgentError):
     code, status = "too_many_layers", 422
 
 
+class TooMuch(AgentError):
+    code, status = "too_much", 422
+
+
 class TooManySaves(AgentError):
     code, status = "too_many_saves", 429
 
@@ -127,5 +134,33 @@ class Cancelled(AgentError):
     code, status = "cancelled", 409
 
 
+class NodeError(AgentError):
+    code, status = "node_error", 502
+
+
 class InternalError(AgentError):
     pass
+
+
+class CaptureAway(InternalError):
+    def __init__(self, why: str = "") -> None:
+        super().__init__(
+            f"The part of the agent that reads desktops has started anew. {SAFE} Nothing was "
+            "saved; try again in a minute, and tell an administrator if it lasts.",
+            cause=why,
+        )
+
+
+def unknown_base(why: str) -> BaseUnknown:
+    """What to say about an image that is not what it seems."""
+    return BaseUnknown(
+        f"The image that this desktop was started from cannot be identified: {why}. {SAFE} "
+        "Restart the server from the image, then save again."
+    )
+
+
+def told(fields: dict[str, Any]) -> AgentError:
+    """The error that another half of the agent has told; LookupError when it told none."""
+    error = AgentError(str(fields["message"]), **dict(fields["details"]))
+    error.code, error.status = str(fields["code"]), int(fields["status"])
+    return error

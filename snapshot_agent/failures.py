@@ -4,44 +4,39 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 
 from oci.errors import OciError, RegistryUnavailable
 
-from .container import strange
-from .containerd import ContainerdError, NotFound
 from .errors import (
     SAFE,
     AgentError,
     Cancelled,
-    ContainerGone,
     DiskFull,
     InternalError,
     RegistryAway,
     RegistrySaysNo,
 )
-from .overlay import Strange
 
 log = logging.getLogger(__name__)
 
 
-def explained(error: BaseException, save_id: str, upper: str) -> AgentError:
+def explained(error: BaseException, save_id: str) -> AgentError:
     """The end of a save that failed; what was not foreseen is logged with its trace."""
     if isinstance(error, BaseExceptionGroup):
         # Base layers are pushed side by side: the first failure is the one to tell.
-        return explained(error.exceptions[0], save_id, upper)
+        return explained(error.exceptions[0], save_id)
     if isinstance(error, AgentError):
         return error
     if isinstance(error, OciError):
         return _registry(error)
-    if isinstance(error, Strange):
-        return strange(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full()
-    if isinstance(error, NotFound) or not os.path.isdir(upper):
-        return _container_gone()
+    return not_foreseen(error, save_id, "the agent")
+
+
+def not_foreseen(error: BaseException, save_id: str, what: str) -> InternalError:
+    """What to say when nobody knows what happened; it is logged."""
     log.error("save failed save=%s", save_id, exc_info=error)
-    what = "containerd" if isinstance(error, ContainerdError) else "the agent"
     return InternalError(
         f"Something in {what} failed that was not foreseen. {SAFE} Nothing was saved; try "
         "again, and tell an administrator if it fails again.",
@@ -66,13 +61,6 @@ def disk_full(**details: int) -> DiskFull:
         f"The node has not enough room to prepare the image. {SAFE} Nothing was saved; leave out "
         "large files, or ask an administrator for a larger spool.",
         **details,
-    )
-
-
-def _container_gone() -> ContainerGone:
-    return ContainerGone(
-        "The server ended while it was being saved, so nothing was saved. Earlier versions are "
-        "untouched. Start the server and save again."
     )
 
 

@@ -2,109 +2,87 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from typing import Any
-
-from tornado.web import RequestHandler
+from dataclasses import dataclass
 
 from .auth import Gate
-from .errors import AgentError, BadRequest, InternalError
+from .capture_client import CaptureClient
+from .json_handler import JsonHandler
 from .metrics import Metrics
 from .prepull import Prepull
 from .requests import commit_request, preview_request, wanted_images
 from .saves import Saves
 
-log = logging.getLogger(__name__)
 
-
-class AgentHandler(RequestHandler):
-    """JSON in and out; every failure has the shape {"error": {"code", "message", "details"}}."""
+@dataclass(frozen=True)
+class Parts:
+    """What handlers work with; `root` is what every reference of our registry begins with."""
 
     saves: Saves
     gate: Gate
     metrics: Metrics
-
     prepull: Prepull
+    capture: CaptureClient
     root: str
 
-    def initialize(
-        self, saves: Saves, gate: Gate, metrics: Metrics, prepull: Prepull, root: str
-    ) -> None:
-        self.saves, self.gate, self.metrics = saves, gate, metrics
-        self.prepull, self.root = prepull, root
 
-    def set_default_headers(self) -> None:
-        self.set_header("Server", "jupyterhub-desktops")
+class AgentHandler(JsonHandler):
+    """Answers from the parts."""
 
-    def answer(self, status: int, content: dict[str, Any]) -> None:
-        self.set_status(status)
-        self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(content))
+    parts: Parts
 
-    def body(self) -> Any:
-        try:
-            return json.loads(self.request.body)
-        except ValueError as error:
-            raise BadRequest("The request's body is not JSON.") from error
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        # An AgentError is an answer; anything else is logged once, in write_error.
-        if not isinstance(value, AgentError):
-            super().log_exception(typ, value, tb)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if not isinstance(error, AgentError):
-            error = InternalError(
-                self._reason or "The agent failed in a way not foreseen."
-            )
-            error.status = status_code
-        self.answer(error.status, {"error": error.to_dict()})
+    def initialize(self, parts: Parts) -> None:
+        self.parts = parts
 
 
 class PrivateHandler(AgentHandler):
     """Nothing without a token for this agent."""
 
     async def prepare(self) -> None:
-        await self.gate.check(self.request.headers.get("Authorization", ""))
+        await self.parts.gate.check(self.request.headers.get("Authorization", ""))
 
 
 class CommitsHandler(PrivateHandler):
     async def post(self) -> None:
-        status = await self.saves.start(commit_request(self.body()))
+        status = await self.parts.saves.start(commit_request(self.body()))
         self.answer(202, status.to_dict())
 
 
 class CommitHandler(PrivateHandler):
     async def get(self, save_id: str) -> None:
-        self.answer(200, self.saves.get(save_id).to_dict())
+        self.answer(200, self.parts.saves.get(save_id).to_dict())
 
     async def delete(self, save_id: str) -> None:
-        status = await self.saves.cancel(save_id)
+        status = await self.parts.saves.cancel(save_id)
         self.answer(202, status.to_dict())
 
 
 class PreviewHandler(PrivateHandler):
     async def post(self) -> None:
-        self.answer(200, await self.saves.preview(preview_request(self.body())))
+        self.answer(200, await self.parts.saves.preview(preview_request(self.body())))
 
 
 class ImagesHandler(PrivateHandler):
     async def put(self) -> None:
-        wanted = wanted_images(self.body(), self.root)
-        self.answer(200, {"images": self.prepull.want(wanted)})
+        wanted = wanted_images(self.body(), self.parts.root)
+        self.answer(200, {"images": self.parts.prepull.want(wanted)})
 
 
 class HealthHandler(AgentHandler):
     async def get(self) -> None:
-        self.answer(200, {"status": "ok", "active_saves": self.saves.active})
+        self.answer(200, {"status": "ok", "active_saves": self.parts.saves.active})
+
+
+class ReadyHandler(AgentHandler):
+    async def get(self) -> None:
+        # Who answers without the half that reads desktops can save none.
+        await self.parts.capture.check()
+        self.answer(200, {"status": "ok"})
 
 
 class MetricsHandler(AgentHandler):
     async def get(self) -> None:
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-        self.finish(self.metrics.text())
+        self.finish(self.parts.metrics.text())
 
 
 class MissingHandler(AgentHandler):
@@ -118,5 +96,6 @@ default_handlers: list[tuple[str, type[AgentHandler]]] = [
     (r"/v1/preview", PreviewHandler),
     (r"/v1/images", ImagesHandler),
     (r"/healthz", HealthHandler),
+    (r"/readyz", ReadyHandler),
     (r"/metrics", MetricsHandler),
 ]

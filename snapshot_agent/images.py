@@ -6,8 +6,6 @@ from typing import Any
 
 import grpc
 
-from oci.auth import Credentials
-
 from ._containerd_api.cri import image_pb2
 from .containerd import wrapped
 
@@ -40,13 +38,11 @@ class NodeImages:
         )
         return int(answer.image.size) if answer.HasField("image") else None
 
-    def pull(self, reference: str, credentials: Credentials | None) -> None:
-        """Fetch and unpack an image; returns when it is ready to start."""
+    def pull(self, reference: str, login: tuple[str, str] | None) -> None:
+        """Fetch and unpack an image as a user with a password; returns when it can start."""
         auth = None
-        if credentials:
-            auth = image_pb2.AuthConfig(
-                username=credentials.username, password=credentials.password
-            )
+        if login:
+            auth = image_pb2.AuthConfig(username=login[0], password=login[1])
         spec = image_pb2.ImageSpec(image=reference)
         request = image_pb2.PullImageRequest(image=spec, auth=auth)
         self._call("PullImage", request, image_pb2.PullImageResponse, _PULL_TIMEOUT)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from kubernetes.aio import client, config
 
-from .container import Pod
+from .pod import Pod
 
 log = logging.getLogger(__name__)
 

@@ -1,19 +1,14 @@
-"""What must be true before the agent may begin: better no agent than a wrong image."""
+"""What must be true before desktops are read: better no agent than a wrong image."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 from .containerd import Containerd, ContainerdError
+from .not_ready import NotReady
 
 _SYS_ADMIN, _DAC_OVERRIDE, _DAC_READ_SEARCH = 21, 1, 2
-
-
-class NotReady(Exception):
-    """The agent's place is not prepared; the message says what to change."""
 
 
 def check_capabilities(status: str) -> None:
@@ -47,18 +42,6 @@ def check_roots(roots: Iterable[str]) -> None:
         f"none of {', '.join(tried)} can be read: mount the snapshotter's root of the node "
         "read-only at the same path, or set SnapshotAgent.snapshotter_roots"
     )
-
-
-def check_writable(folder: Path, name: str) -> None:
-    """A folder that the agent writes to, made when it is missing."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise NotReady(
-            f"{folder} cannot be written to: mount a volume there, or set {name}"
-        ) from error
 
 
 def check_containerd(containerd: Containerd, socket: str) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from oci.auth import Credentials
 
-from .containerd import ContainerdError
-from .images import NodeImages
+from .errors import AgentError
 from .requests import WantedImage
 
 log = logging.getLogger(__name__)
@@ -38,10 +36,16 @@ class PrepullSettings:
     budget: int
     # The share of the disk that stays free: the kubelet removes images from 85 % on.
     keep_free: float
-    # A path on the disk that holds the images.
-    disk: str
     # Seconds between two looks: the kubelet may have removed one.
     interval: float = 300.0
+
+
+class Node(Protocol):
+    """What is needed of the half that may speak with containerd; AgentError when it cannot."""
+
+    async def image_size(self, reference: str) -> int | None: ...
+    async def pull(self, reference: str, credentials: Credentials | None) -> None: ...
+    async def disk(self) -> tuple[int, int]: ...
 
 
 class Prepull:
@@ -54,11 +58,11 @@ class Prepull:
 
     def __init__(
         self,
-        images: NodeImages,
+        node: Node,
         settings: PrepullSettings,
         credentials: Credentials | None,
     ) -> None:
-        self._images = images
+        self._node = node
         self._settings = settings
         self._credentials = credentials
         self._wanted: tuple[WantedImage, ...] = ()
@@ -78,7 +82,7 @@ class Prepull:
             self._wake.clear()
             try:
                 await self._round(self._wanted)
-            except (ContainerdError, OSError) as error:
+            except AgentError as error:
                 log.warning("images cannot be fetched beforehand: %s", error)
             try:
                 async with asyncio.timeout(self._settings.interval):
@@ -92,13 +96,13 @@ class Prepull:
         for one in wanted:
             if self._wanted is not wanted:
                 return
-            size = await asyncio.to_thread(self._images.size, one.reference)
+            size = await self._node.image_size(one.reference)
             if size is not None:
                 taken += size
                 self._states[one.reference] = (READY, "")
             elif taken + one.size > self._settings.budget:
                 self._say(one, NO_ROOM, "the budget for images that wait is used up")
-            elif not self._fits(one):
+            elif not await self._fits(one):
                 self._say(one, NO_ROOM, "the disk is too full")
             elif await self._pull(one):
                 taken += one.size
@@ -106,16 +110,16 @@ class Prepull:
     def _known(self, one: WantedImage) -> tuple[str, str]:
         return self._states.get(one.reference, (WAITING, ""))
 
-    def _fits(self, one: WantedImage) -> bool:
-        usage = shutil.disk_usage(self._settings.disk)
-        left = usage.free - _UNPACKED * one.size
-        return left >= self._settings.keep_free * usage.total
+    async def _fits(self, one: WantedImage) -> bool:
+        free, total = await self._node.disk()
+        left = free - _UNPACKED * one.size
+        return left >= self._settings.keep_free * total
 
     async def _pull(self, one: WantedImage) -> bool:
         self._states[one.reference] = (PULLING, "")
         try:
-            await asyncio.to_thread(self._images.pull, one.reference, self._credentials)
-        except ContainerdError as error:
+            await self._node.pull(one.reference, self._credentials)
+        except AgentError as error:
             self._say(one, FAILED, str(error))
             return False
         log.info("fetched beforehand image=%s size=%d", one.reference, one.size)

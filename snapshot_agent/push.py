@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from oci.errors import RegistryRefused, RegistryRejected, RegistryUnavailable
 from oci.manifest import OCI_MANIFEST, Descriptor
@@ -12,11 +13,9 @@ from oci.names import mirror_repository
 from oci.reference import Digest, Reference
 from oci.upload import BlobSource, bytes_source, file_source
 
-from .base import Base, content_source, unavailable
-from .containerd import Containerd, NotFound
+from .base import Base, NodeBlobs, unavailable
 from .image_spec import is_distributable
 from .registries import Registries
-from .spool import Blob
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +35,12 @@ class Pusher:
     def __init__(
         self,
         registries: Registries,
-        containerd: Containerd,
+        node: NodeBlobs,
         repository: str,
         progress: Callable[[int], None],
     ) -> None:
         self._registries = registries
-        self._containerd = containerd
+        self._node = node
         self._repository = repository
         self._mirror = mirror_repository(registries.settings.prefix)
         self._progress = progress
@@ -62,8 +61,8 @@ class Pusher:
             for layer in wanted.values():
                 group.create_task(one(layer))
 
-    async def new_layer(self, layer: Descriptor, blob: Blob) -> None:
-        await self._send(self._repository, layer, file_source(str(blob.path)))
+    async def new_layer(self, layer: Descriptor, path: Path) -> None:
+        await self._send(self._repository, layer, file_source(str(path)))
 
     async def config(self, data: bytes, descriptor: Descriptor) -> None:
         await self._send(self._repository, descriptor, bytes_source(data))
@@ -102,16 +101,9 @@ class Pusher:
         counted = _Delta(self._progress)
         if await self._client.head_blob(repository, layer.digest) is not None:
             return counted(layer.size)
-        try:
-            await asyncio.to_thread(self._containerd.content_info, layer.digest)
-        except NotFound:
-            pass
-        else:
+        if await self._node.size(layer.digest) is not None:
             return await self._client.put_blob(
-                repository,
-                layer,
-                lambda: content_source(self._containerd, layer.digest),
-                counted,
+                repository, layer, lambda: self._node.read(layer.digest), counted
             )
         for source in sources:
             try:

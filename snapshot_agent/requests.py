@@ -12,7 +12,7 @@ from oci.reference import Reference
 
 from .errors import BadRequest
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST_EXCLUDED = 1000
 _MOST_WANTED = 1000
 
@@ -60,17 +60,23 @@ def wanted_images(body: Any, root: str) -> list[WantedImage]:
 
 def _wanted(one: Any, root: str) -> WantedImage:
     if not isinstance(one, dict):
-        raise _wrong("images", "must hold objects")
-    text, size = _text(one, "reference", 600), one.get("size")
-    try:
-        reference = Reference.parse(text)
-    except InvalidReference as error:
-        raise _wrong("reference", "is no image reference") from error
-    if not text.startswith(root) or reference.digest is None:
-        raise _wrong("reference", "must be an image of our registry, by its digest")
+        raise wrong("images", "must hold objects")
+    name, size = own_image(one, root), one.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise _wrong("size", "must be a number of bytes")
-    return WantedImage(text, size)
+        raise wrong("size", "must be a number of bytes")
+    return WantedImage(name, size)
+
+
+def own_image(body: dict[str, Any], root: str) -> str:
+    """The field `reference`: an image below `root`, by its digest."""
+    name = text(body, "reference", 600)
+    try:
+        reference = Reference.parse(name)
+    except InvalidReference as error:
+        raise wrong("reference", "is no image reference") from error
+    if not name.startswith(root) or reference.digest is None:
+        raise wrong("reference", "must be an image of our registry, by its digest")
+    return name
 
 
 def preview_request(body: Any) -> PreviewRequest:
@@ -81,9 +87,9 @@ def preview_request(body: Any) -> PreviewRequest:
 def commit_request(body: Any) -> CommitRequest:
     """Read a commit's body; BadRequest names the field that is wrong."""
     common = _common(body)
-    image, number = _text(body, "image", 63), body.get("number")
+    image, number = text(body, "image", 63), body.get("number")
     if not is_image_name(image):
-        raise _wrong(
+        raise wrong(
             "image", "must be a name of lower-case letters, digits and single dashes"
         )
     if (
@@ -91,32 +97,38 @@ def commit_request(body: Any) -> CommitRequest:
         or isinstance(number, bool)
         or not 1 <= number < 10**9
     ):
-        raise _wrong("number", "must be a whole number from 1")
+        raise wrong("number", "must be a whole number from 1")
     return CommitRequest(
         **common,
-        id=_match(body, "id", _ID),
+        id=match(body, "id", ID),
         image=image,
         number=number,
-        title=_text(body, "title", 500, empty=True),
-        description=_text(body, "description", 10_000, empty=True),
+        title=text(body, "title", 500, empty=True),
+        description=text(body, "description", 10_000, empty=True),
     )
+
+
+def choice(body: dict[str, Any]) -> tuple[bool, tuple[str, ...]]:
+    """Whether the home is included, and which paths are not."""
+    home, exclude = body.get("include_home", True), body.get("exclude", [])
+    if not isinstance(home, bool):
+        raise wrong("include_home", "must be true or false")
+    valid = isinstance(exclude, list) and len(exclude) <= _MOST_EXCLUDED
+    if not valid or any(not _is_path(path) for path in exclude):
+        raise wrong("exclude", "must be a list of absolute paths")
+    return home, tuple(exclude)
 
 
 def _common(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("The request must be a JSON object.")
-    home, exclude = body.get("include_home", True), body.get("exclude", [])
-    if not isinstance(home, bool):
-        raise _wrong("include_home", "must be true or false")
-    valid = isinstance(exclude, list) and len(exclude) <= _MOST_EXCLUDED
-    if not valid or any(not _is_path(path) for path in exclude):
-        raise _wrong("exclude", "must be a list of absolute paths")
+    home, exclude = choice(body)
     return {
-        "pod_uid": _match(body, "pod_uid", _ID),
-        "container": _match(body, "container", _ID),
-        "owner": _text(body, "owner", 1000),
+        "pod_uid": match(body, "pod_uid", ID),
+        "container": match(body, "container", ID),
+        "owner": text(body, "owner", 1000),
         "include_home": home,
-        "exclude": tuple(exclude),
+        "exclude": exclude,
     }
 
 
@@ -124,19 +136,22 @@ def _is_path(path: Any) -> bool:
     return isinstance(path, str) and path.startswith("/") and len(path) <= 4096
 
 
-def _match(body: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
+def match(body: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
+    """A field that has a pattern."""
     value = body.get(name)
     if not isinstance(value, str) or pattern.fullmatch(value) is None:
-        raise _wrong(name, "is missing or not valid")
+        raise wrong(name, "is missing or not valid")
     return value
 
 
-def _text(body: dict[str, Any], name: str, longest: int, empty: bool = False) -> str:
+def text(body: dict[str, Any], name: str, longest: int, empty: bool = False) -> str:
+    """A field that has a longest length."""
     value = body.get(name, "" if empty else None)
     if not isinstance(value, str) or len(value) > longest or not (value or empty):
-        raise _wrong(name, f"must be a text of at most {longest} characters")
+        raise wrong(name, f"must be a text of at most {longest} characters")
     return value
 
 
-def _wrong(name: str, what: str) -> BadRequest:
+def wrong(name: str, what: str) -> BadRequest:
+    """What to raise about a field."""
     return BadRequest(f"The field {name!r} {what}.", field=name)

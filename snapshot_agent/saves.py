@@ -5,34 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from .commit import Commit, Tools
-from .container import Desktop, Pod, find_desktop
 from .errors import (
+    CaptureAway,
     CommitUnknown,
-    Forbidden,
     InternalError,
     PodNotFound,
     SaveInProgress,
     TooManySaves,
 )
-from .exclusions import Rules, volumes
 from .failures import broken_off, cancelled
 from .kube import Cluster, KubeError
 from .metrics import Metrics
 from .requests import CommitRequest, PreviewRequest
 from .status import State, Status
-from .survey import survey
+from .wire import Look, Place
 
 log = logging.getLogger(__name__)
 
 _REMEMBER = 3600.0
-# Reading, compressing and sending, as measured on two slow cores; an estimate for a dialog.
-_BYTES_A_SECOND = 80e6
-_LEAST_SECONDS = 1.0
 
 
 @dataclass
@@ -48,6 +42,8 @@ class Saves:
     - the same id again is the same save, whatever state it is in;
     - one save of a pod at a time, and `most` on the node;
     - a request is checked against the cluster and the node before anything begins;
+    - a save whose other half was ended is forgotten, as all are when the agent starts anew: who
+      asked for it may ask again;
     - `close` ends every save, with its desktop thawed.
     """
 
@@ -57,14 +53,12 @@ class Saves:
         tools: Tools,
         metrics: Metrics,
         *,
-        roots: Iterable[str],
         most: int,
         remember: float = _REMEMBER,
     ) -> None:
         self._cluster = cluster
         self._tools = tools
         self._metrics = metrics
-        self._roots = tuple(roots)
         self._most = most
         self._remember = remember
         self._saves: dict[str, _Save] = {}
@@ -82,9 +76,10 @@ class Saves:
                     )
                 return known.status
             self._check_room(request.pod_uid)
-            desktop = await self._find(request)
+            place = await self._find(request)
+            await self._tools.capture.find(place)
             status = Status(request.id)
-            commit = Commit(request, desktop, self._tools, status)
+            commit = Commit(request, place, self._tools, status)
             task = asyncio.create_task(self._run(request, commit, status))
             task.add_done_callback(lambda done: self._see_end(done, status))
             self._saves[request.id] = _Save(request, status, task)
@@ -105,32 +100,9 @@ class Saves:
 
     async def preview(self, request: PreviewRequest) -> dict[str, Any]:
         """What a save would take, without touching the desktop."""
-        desktop = await self._find(request)
-        rules = Rules(
-            home=desktop.home,
-            mounts=desktop.mounts,
-            asked=request.exclude,
-            include_home=request.include_home,
-        )
-        found = await asyncio.to_thread(survey, desktop, rules, lambda: None)
-        return {
-            "bytes": found.bytes,
-            "entries": found.entries,
-            "packages": found.packages,
-            "home": {
-                "bytes": found.home_bytes,
-                "entries": found.home_entries,
-                "on_volume": rules.home_on_volume,
-                "path": desktop.home,
-                "biggest": found.home_biggest.to_list(),
-            },
-            "left_out": found.left_out.to_list(),
-            "biggest": found.biggest.to_list(),
-            "volumes": volumes(desktop.mounts),
-            "seconds_estimate": round(
-                _LEAST_SECONDS + found.bytes / _BYTES_A_SECOND, 1
-            ),
-        }
+        place = await self._find(request)
+        look = Look(place, request.include_home, request.exclude)
+        return await self._tools.capture.preview(look)
 
     async def close(self) -> None:
         """Cancel everything and wait until it has let go."""
@@ -144,7 +116,7 @@ class Saves:
     def active(self) -> int:
         return len(self._active())
 
-    async def _find(self, request: PreviewRequest) -> Desktop:
+    async def _find(self, request: PreviewRequest) -> Place:
         try:
             pod = await self._cluster.pod(request.pod_uid)
         except KubeError as error:
@@ -157,10 +129,8 @@ class Saves:
                 "Reload the page and try again.",
                 pod_uid=request.pod_uid,
             )
-        _check_owner(pod, request.owner)
-        return await asyncio.to_thread(
-            find_desktop, self._tools.containerd, pod, request.container, self._roots
-        )
+        pod.check_owner(request.owner)
+        return pod.place(request.container)
 
     def _check_room(self, pod_uid: str) -> None:
         active = self._active()
@@ -206,6 +176,8 @@ class Saves:
                     "save broke off save=%s", status.id, exc_info=task.exception()
                 )
                 status.fail(broken_off())
+        if isinstance(status.error, CaptureAway):
+            self._saves.pop(status.id, None)
         self._metrics.active.dec()
         self._metrics.ended(status)
 
@@ -227,11 +199,6 @@ class Saves:
         for save_id, save in list(self._saves.items()):
             if save.status.ended is not None and save.status.ended < limit:
                 del self._saves[save_id]
-
-
-def _check_owner(pod: Pod, owner: str) -> None:
-    if not pod.owner or pod.owner != owner:
-        raise Forbidden("This server belongs to somebody else.")
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,17 +1,23 @@
-"""What an administrator can set of the agent."""
+"""What an administrator can set of the agent, whichever half of it heeds it."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from traitlets import Bool, Float, Int, List, TraitError, Unicode, validate
-from traitlets.config import Application
+from traitlets.config import Application, catch_config_error
 
 from .room import quantity
 
 
-class AgentSettings(Application):
-    """The traits of the program."""
+class SnapshotAgent(Application):
+    """One agent a node: saves running desktops as images."""
+
+    name = "snapshot-agent"
+    description = "Saves the running desktops of this node as images."
+    raise_config_file_errors = True
+    aliases = {"config": "SnapshotAgent.config_file"}
 
     config_file = Unicode(
         "", help="The configuration file to load, Python or JSON."
@@ -44,6 +50,13 @@ class AgentSettings(Application):
     kubeconfig = Unicode(
         "",
         help="A kubeconfig file. Only set this if the agent runs outside of a pod.",
+    ).tag(config=True)
+    capture_socket = Unicode(
+        "/run/desktops-snapshot-agent/capture.sock",
+        help=(
+            "The socket between the two halves of the agent: in a folder of their own, which "
+            "the group of both may enter and nobody else."
+        ),
     ).tag(config=True)
     containerd_socket = Unicode(
         "/run/containerd/containerd.sock",
@@ -105,6 +118,13 @@ class AgentSettings(Application):
         "/var/spool/desktops-snapshot-agent",
         help="Where layers wait to be pushed; an emptyDir with a size limit is right.",
     ).tag(config=True)
+    uploads_dir = Unicode(
+        "/var/lib/desktops-uploads",
+        help=(
+            "Where the half that pushes notes which uploads are open in the registry, for the "
+            "one after it should it be killed just then."
+        ),
+    ).tag(config=True)
     spool_limit = Unicode(
         "",
         help=(
@@ -126,6 +146,21 @@ class AgentSettings(Application):
     most_saves = Int(2, help="How many saves may be under way on this node.").tag(
         config=True
     )
+    most_bytes = Int(
+        100 << 30,
+        help="How many bytes a desktop may have changed to be saved; 0 = as many as there are.",
+    ).tag(config=True)
+    most_entries = Int(
+        2_000_000,
+        help="How many files and folders it may have changed; 0 = as many as there are.",
+    ).tag(config=True)
+    nice = Int(
+        10,
+        help=(
+            "By how much a save steps back behind what else wants a processor, 0 to 19; above 0 "
+            "it also reads the disk only when nobody else does, where the kernel knows that."
+        ),
+    ).tag(config=True)
     zstd_level = Int(
         3,
         help="How hard layers are compressed, 1 to 19; above 3 it is time that limits.",
@@ -163,12 +198,35 @@ class AgentSettings(Application):
         "JupyterHub Desktops", help="The author that saved images name; never a person."
     ).tag(config=True)
 
+    @catch_config_error
+    def initialize(self, argv: list[str] | None = None) -> None:
+        self.parse_command_line(argv)
+        if self.config_file:
+            # Relative to where the program was started, not to where it lies.
+            self.load_config_file(os.path.abspath(self.config_file))
+            # The command line wins over the file.
+            self.parse_command_line(argv)
+
     @validate("zstd_level")
     def _valid_level(self, proposal: Any) -> int:
         level = int(proposal["value"])
         if not 1 <= level <= 19:
             raise TraitError("zstd_level must be from 1 to 19")
         return level
+
+    @validate("nice")
+    def _valid_nice(self, proposal: Any) -> int:
+        nice = int(proposal["value"])
+        if not 0 <= nice <= 19:
+            raise TraitError("nice must be from 0 to 19")
+        return nice
+
+    @validate("most_bytes", "most_entries")
+    def _valid_most(self, proposal: Any) -> int:
+        most = int(proposal["value"])
+        if most < 0:
+            raise TraitError(f"{proposal['trait'].name} must not be below 0")
+        return most
 
     @validate("spool_limit")
     def _valid_limit(self, proposal: Any) -> str:
@@ -177,3 +235,8 @@ class AgentSettings(Application):
         except ValueError as error:
             raise TraitError(f"spool_limit: {error}") from error
         return str(proposal["value"])
+
+    @property
+    def own_root(self) -> str:
+        """What every reference of our registry begins with."""
+        return f"{self.registry_host}/{self.registry_prefix}/"

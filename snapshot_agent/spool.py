@@ -18,11 +18,11 @@ from oci.reference import Digest
 
 from .layer import CHUNK, ZEROS
 from .room import Room
+from .spool_paths import PREFIX, folder_of
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_PREFIX = "save-"
 # Pieces of a megabyte between two threads: enough to even out, small beside 256 MiB.
 _QUEUE = 8
 # What one thread of zstd takes at a time: half its default, for a third less memory and 1 % more
@@ -49,8 +49,7 @@ class Spool:
     """
 
     def __init__(self, room: Room, save_id: str) -> None:
-        name = hashlib.sha256(save_id.encode()).hexdigest()[:32]
-        self.path = room.root / f"{_PREFIX}{name}"
+        self.path = folder_of(room.root, save_id)
         self._room = room
         self._sizes: dict[str, int] = {}
 
@@ -79,7 +78,7 @@ class Spool:
     @staticmethod
     def clean(root: Path) -> int:
         """Remove what earlier agents have left; how many saves that were."""
-        left = list(root.glob(f"{_PREFIX}*"))
+        left = list(root.glob(f"{PREFIX}*"))
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
         return len(left)

@@ -76,6 +76,10 @@ class Status:
         step.bytes_done, step.ended = 0, 0.0
         return step
 
+    def reach(self, done: int) -> None:
+        """So many bytes of the current step are done."""
+        self.steps[self._current].bytes_done = done
+
     def succeed(self, result: dict[str, Any]) -> None:
         self._close("done")
         self.result = result

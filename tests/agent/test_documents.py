@@ -23,7 +23,8 @@ from snapshot_agent.image_spec import (
     oci_layer,
     origin_of,
 )
-from snapshot_agent.preflight import NotReady, check_capabilities
+from snapshot_agent.not_ready import NotReady
+from snapshot_agent.preflight import check_capabilities
 from snapshot_agent.registries import parse_docker_config
 from snapshot_agent.requests import commit_request, preview_request
 from snapshot_agent.status import State, Status

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_unix_socket
+from tornado.web import Application
 
 from oci.auth import Credentials
-from snapshot_agent.errors import BadRequest
+from snapshot_agent import capture_handlers
+from snapshot_agent.capture_client import CaptureClient
+from snapshot_agent.errors import AgentError, BadRequest
 from snapshot_agent.images import NodeImages
 from snapshot_agent.prepull import Prepull, PrepullSettings
 from snapshot_agent.requests import WantedImage, wanted_images
@@ -24,26 +29,35 @@ def wanted(name: str, size: int = 100) -> WantedImage:
 
 
 class Node:
-    """A prefetcher on a fake CRI."""
+    """A prefetcher, and the half of the agent that speaks with a fake CRI."""
 
-    def __init__(self, cri: FakeCri, socket: str) -> None:
+    def __init__(self, cri: FakeCri, capture: CaptureClient) -> None:
         self.cri = cri
-        self.images = NodeImages(socket)
+        self.capture = capture
 
     def prepull(self, budget: int = 1000, keep_free: float = 0.0) -> Prepull:
-        settings = PrepullSettings(budget, keep_free, "/", interval=60)
-        return Prepull(self.images, settings, Credentials("desktops", "secret"))
+        settings = PrepullSettings(budget, keep_free, interval=60)
+        return Prepull(self.capture, settings, Credentials("desktops", "secret"))
 
 
 @pytest.fixture
 async def node() -> AsyncIterator[Node]:
     # A socket's path is short: 107 characters.
     with tempfile.TemporaryDirectory() as folder:
-        cri, socket = FakeCri(), str(Path(folder) / "cri.sock")
-        with cri.running(socket):
-            node = Node(cri, socket)
-            yield node
-            node.images.close()
+        cri, path = FakeCri(), str(Path(folder) / "cri.sock")
+        with cri.running(path):
+            images, own = NodeImages(path), str(Path(folder) / "capture.sock")
+            # Nothing here is about a desktop.
+            parts = {"captures": None, "images": images, "root": ROOT, "disk": "/"}
+            verbs = [(*one, parts) for one in capture_handlers.default_handlers]
+            server = HTTPServer(Application(verbs))
+            server.add_socket(bind_unix_socket(own))
+            capture = CaptureClient(own)
+            yield Node(cri, capture)
+            await capture.close()
+            server.stop()
+            await server.close_all_connections()
+            images.close()
 
 
 async def states(prepull: Prepull, images: list[WantedImage]) -> list[str]:
@@ -120,6 +134,15 @@ async def test_a_new_wish_takes_the_place_of_the_old_one(node: Node) -> None:
     with suppress(asyncio.CancelledError):
         await running
     assert [name for name, _ in node.cri.pulled] == [first.reference, second.reference]
+
+
+async def test_the_node_itself_fetches_images_of_our_registry_only(node: Node) -> None:
+    for name in ("evil.org/a", "localhost:30500/other/a"):
+        reference = f"{name}@sha256:{'a' * 64}"
+        with pytest.raises(AgentError) as refused:
+            await node.capture.pull(reference, None)
+        assert refused.value.code == "bad_request"
+    assert node.cri.pulled == []
 
 
 @pytest.mark.parametrize(

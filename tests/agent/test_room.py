@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from traitlets import TraitError
 
-from snapshot_agent.app import SnapshotAgent
 from snapshot_agent.layer import ZEROS
 from snapshot_agent.room import Room, quantity
+from snapshot_agent.settings import SnapshotAgent
 from snapshot_agent.spool import LayerFile, RawFile, Spool
 
 

@@ -49,32 +49,58 @@ def test_no_program_but_the_agent_has_any_privilege(
     specs = pods(render(values))
     assert set(specs) == {"hub", "proxy", "hub-service", "registry", "snapshot-agent"}
     for name, spec in specs.items():
-        [container] = spec["containers"]
-        security = container["securityContext"]
-        assert security["readOnlyRootFilesystem"] is True
-        assert security["allowPrivilegeEscalation"] is False
-        assert security["capabilities"]["drop"] == ["ALL"]
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"]["drop"] == ["ALL"]
+            assert container["resources"]["limits"]["memory"]
+            if container["name"] == "capture":
+                wanted = ["SYS_ADMIN", "DAC_READ_SEARCH"]
+                assert security["capabilities"]["add"] == wanted
+            else:
+                given = spec.get("securityContext", {}) | security
+                assert given["runAsNonRoot"] is True
+                assert "add" not in security["capabilities"]
         assert not spec.get("hostNetwork") and not spec.get("hostPID")
-        assert container["resources"]["limits"]["memory"]
-        if name == "snapshot-agent":
-            assert security["capabilities"]["add"] == ["SYS_ADMIN", "DAC_READ_SEARCH"]
-        else:
-            assert spec["securityContext"]["runAsNonRoot"] is True
-            assert "add" not in security["capabilities"]
+        if name != "snapshot-agent":
             assert not [volume for volume in spec["volumes"] if "hostPath" in volume]
+
+
+def mounts_of(spec: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    """Return the mounts of a container by the name of their volume."""
+    [container] = [one for one in spec["containers"] if one["name"] == name]
+    return {one["name"]: one for one in container["volumeMounts"]}
 
 
 def test_the_agent_reads_the_layers_of_the_node_and_changes_none(
     render: Render,
 ) -> None:
     spec = pods(render())["snapshot-agent"]
-    mounts = {one["name"]: one for one in spec["containers"][0]["volumeMounts"]}
+    mounts = mounts_of(spec, "capture")
     volumes = {one["name"]: one for one in spec["volumes"]}
     assert mounts["snapshotter"]["readOnly"] is True
     # The kernel's paths of the layers must mean the same in the pod as on the node.
     assert (
         mounts["snapshotter"]["mountPath"] == volumes["snapshotter"]["hostPath"]["path"]
     )
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING])
+def test_neither_half_of_the_agent_has_what_is_the_others(
+    render: Render, values: dict[str, Any]
+) -> None:
+    spec = pods(render(values))["snapshot-agent"]
+    assert spec["automountServiceAccountToken"] is False
+    api, capture = mounts_of(spec, "api"), mounts_of(spec, "capture")
+    hosts = {one["name"] for one in spec["volumes"] if "hostPath" in one}
+    assert hosts == {"containerd", "snapshotter", "state"}
+    assert hosts <= set(capture) and not hosts & set(api)
+    assert {"registry-auth", "token"} <= set(api)
+    assert not {"registry-auth", "token"} & set(capture)
+    # Who has the network cannot put anything where the other half writes as root.
+    for name in set(api) & set(capture):
+        assert api[name]["readOnly"] is True, name
 
 
 @pytest.mark.parametrize("size", ["20Gi", "1.5Gi"])

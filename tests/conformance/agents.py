@@ -1,19 +1,21 @@
-"""A whole agent for a test: its real HTTP server, a fake cluster, a node and a registry."""
+"""A whole agent for a test: both halves, a fake cluster, a node and a registry."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from snapshot_agent.app import SnapshotAgent
+from snapshot_agent.app import Api
+from snapshot_agent.capture_app import CaptureProgram
 from snapshot_agent.kube import KubeCluster
 from tests.fakes.kubernetes import FakeKubernetes, FakePod
 
@@ -32,6 +34,7 @@ class Agent:
     pod: FakePod
     spool: Path
     state: Path
+    uploads: Path
 
     def request(self, **changes: Any) -> dict[str, Any]:
         """The body of a commit for the desktop of the node."""
@@ -96,21 +99,26 @@ class Agent:
 
     def clean(self) -> bool:
         """Nothing of a save is left on the node."""
-        return not list(self.spool.iterdir()) and not list(self.state.iterdir())
+        folders = (self.spool, self.state, self.uploads)
+        return not any(list(folder.iterdir()) for folder in folders)
 
 
 @asynccontextmanager
 async def running_agent(
     node: Node, registry_url: str, folder: Path, **traits: Any
 ) -> AsyncIterator[Agent]:
-    """The agent in this process, on a free port."""
+    """Both halves in this process, on a free port and with a real socket between them.
+
+    Each as its own process, without a network: `programs.py`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with FakeKubernetes() as kubernetes:
+    with FakeKubernetes() as kubernetes, socket_folder() as sockets:
         pod = FakePod(node.pod_uid, containers={"notebook": node.container_id})
         kubernetes.pods.append(pod)
         kubernetes.tokens["hub-token"] = (HUB_SERVICE, [AUDIENCE])
-        app = SnapshotAgent(**options(node, registry_url, folder) | traits)
+        given = options(node, registry_url, folder, sockets) | traits
         async with AsyncExitStack() as stack:
+            await CaptureProgram(**given).open(stack)
             cluster = await KubeCluster.connect(
                 kubeconfig=str(kubernetes.kubeconfig(folder / "kubeconfig")),
                 node="node-1",
@@ -118,17 +126,35 @@ async def running_agent(
                 label_selector="component=singleuser-server",
             )
             stack.push_async_callback(cluster.close)
+            app = Api(**given)
             port = await app.open(stack, cluster)
             http = await stack.enter_async_context(client(port))
-            yield Agent(http, kubernetes, pod, Path(app.spool_dir), Path(app.state_dir))
+            yield Agent(
+                http,
+                kubernetes,
+                pod,
+                Path(app.spool_dir),
+                Path(app.state_dir),
+                Path(app.uploads_dir),
+            )
 
 
-def options(node: Node, registry_url: str, folder: Path) -> dict[str, Any]:
+@contextmanager
+def socket_folder() -> Iterator[Path]:
+    """A short path: that of a unix socket has at most 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="halves-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def options(
+    node: Node, registry_url: str, folder: Path, sockets: Path
+) -> dict[str, Any]:
     """The configuration of an agent for a node."""
     return {
         "address": "127.0.0.1",
         "port": 0,
         "node_name": "node-1",
+        "capture_socket": str(sockets / "capture.sock"),
         "containerd_socket": node.socket,
         "snapshotter_roots": node.roots,
         "registry_url": registry_url,
@@ -136,6 +162,7 @@ def options(node: Node, registry_url: str, folder: Path) -> dict[str, Any]:
         "registry_attempts": 3,
         "state_dir": str(folder / "state"),
         "spool_dir": str(folder / "spool"),
+        "uploads_dir": str(folder / "uploads"),
     }
 
 

@@ -276,6 +276,7 @@ def labels(pod_uid: str) -> dict[str, str]:
     """What CRI notes on a container."""
     return {
         "io.kubernetes.pod.uid": pod_uid,
+        "io.kubernetes.pod.namespace": "desktops",
         "io.kubernetes.container.name": "notebook",
         "io.cri-containerd.kind": "container",
     }

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from snapshot_agent.commit import CommitSettings, Tools
-from snapshot_agent.containerd import Containerd
+from snapshot_agent.capture_app import CaptureProgram
+from snapshot_agent.capture_client import CaptureClient
+from snapshot_agent.commit import Tools
 from snapshot_agent.errors import CommitUnknown
-from snapshot_agent.freeze import Freezer
 from snapshot_agent.kube import KubeCluster
 from snapshot_agent.metrics import Metrics
 from snapshot_agent.registries import Registries
 from snapshot_agent.requests import CommitRequest, commit_request
-from snapshot_agent.room import Room
 from snapshot_agent.saves import Saves
 from snapshot_agent.status import State
 from tests.fakes.kubernetes import FakeKubernetes, FakePod
 from tests.images import Image
 
+from .agents import options, socket_folder
 from .nodes import Node, fake_node
 from .overlays import can_mount
 
@@ -50,30 +50,25 @@ class Broken:
 @asynccontextmanager
 async def broken_saves(node: Node, folder: Path) -> AsyncIterator[Saves]:
     """The saves of an agent in which every save breaks."""
-    containerd = Containerd(node.socket)
-    tools = Tools(
-        containerd,
-        Freezer(containerd, folder),
-        cast(Registries, Broken()),
-        Room(folder),
-        CommitSettings(),
-    )
-    with FakeKubernetes() as kubernetes:
+    async with AsyncExitStack() as stack:
+        kubernetes = stack.enter_context(FakeKubernetes())
         pod = FakePod(node.pod_uid, containers={"notebook": node.container_id})
         kubernetes.pods.append(pod)
+        given = options(node, "", folder, stack.enter_context(socket_folder()))
+        await CaptureProgram(**given).open(stack)
+        capture = CaptureClient(given["capture_socket"])
+        stack.push_async_callback(capture.close)
         cluster = await KubeCluster.connect(
             kubeconfig=str(kubernetes.kubeconfig(folder / "kubeconfig")),
             node="node-1",
             namespaces=["desktops"],
             label_selector="component=singleuser-server",
         )
-        saves = Saves(cluster, tools, Metrics(), roots=node.roots, most=2)
-        try:
-            yield saves
-        finally:
-            await saves.close()
-            await cluster.close()
-            containerd.close()
+        stack.push_async_callback(cluster.close)
+        tools = Tools(capture, cast(Registries, Broken()), folder)
+        saves = Saves(cluster, tools, Metrics(), most=2)
+        stack.push_async_callback(saves.close)
+        yield saves
 
 
 def request_for(node: Node) -> CommitRequest:

@@ -1,29 +1,21 @@
-"""The agent's own process is killed; the next one sets right what it has left."""
+"""Either half of the agent is killed, at every step; its successor sets right what it has left."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 
 from snapshot_agent.containerd import TaskState
 from tests.fakes.fault_proxy import FaultProxy
-from tests.fakes.kubernetes import FakeKubernetes, FakePod
 
-from .agents import AUDIENCE, HUB_SERVICE, Agent, client, options
 from .nodes import Node
 from .overlays import can_mount, touching
+from .programs import API, CAPTURE, Programs, running_programs
 from .registries import RegistryServer, fake_registry
 
 pytestmark = [
@@ -33,6 +25,9 @@ pytestmark = [
     ),
 ]
 
+STEPS = ("plan", "read", "freeze", "push", "manifest")
+HALVES = (CAPTURE, API)
+
 
 @pytest.fixture
 def registry() -> Iterator[RegistryServer]:
@@ -41,162 +36,158 @@ def registry() -> Iterator[RegistryServer]:
         yield server
 
 
-class Program:
-    """The agent as its own process, which a test can kill."""
-
-    def __init__(
-        self, node: Node, registry_url: str, folder: Path, kubeconfig: Path
-    ) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        traits = options(node, registry_url, folder)
-        traits |= {"port": self.port, "kubeconfig": str(kubeconfig)}
-        config = folder / "config.json"
-        config.write_text(json.dumps({"SnapshotAgent": traits}))
-        self._log = open(folder / "agent.log", "ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "snapshot_agent", "--config", str(config)],
-            stdout=self._log,
-            stderr=self._log,
-        )
-        self.log = folder / "agent.log"
-
-    async def ready(self, http: httpx.AsyncClient) -> None:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                await http.get("/healthz")
-                return
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-    def end(self, number: int = signal.SIGTERM) -> None:
-        self.process.send_signal(number)
-        self.process.wait(20)
-
-    def __enter__(self) -> Program:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(20)
-        self._log.close()
+@pytest.fixture
+async def programs(
+    node: Node, proxy: FaultProxy, tmp_path: Path
+) -> AsyncIterator[Programs]:
+    async with running_programs(node, proxy.url, tmp_path) as made:
+        yield made
 
 
-@contextmanager
-def cluster_of(
-    node: Node, folder: Path
-) -> Iterator[tuple[FakeKubernetes, FakePod, Path]]:
-    """A cluster that knows the node's desktop, and its kubeconfig."""
-    with FakeKubernetes() as kubernetes:
-        pod = FakePod(node.pod_uid, containers={"notebook": node.container_id})
-        kubernetes.pods.append(pod)
-        kubernetes.tokens["hub-token"] = (HUB_SERVICE, [AUDIENCE])
-        yield kubernetes, pod, kubernetes.kubeconfig(folder / "kubeconfig")
+async def after_a_kill(
+    programs: Programs, node: Node, started: dict[str, Any], half: str
+) -> None:
+    """The desktop runs, nothing is left, and the same request again ends well."""
+    agent = programs.agent
+    programs.half(half).start_again()
+    assert node.state() is TaskState.RUNNING
+    node.check_alive()
+    await asyncio.wait_for(forgotten(programs, started["id"]), 20)
+    await programs.is_clean()
+    status = await agent.save(id=started["id"])
+    assert status["state"] == "succeeded", status
+    node.check_alive()
+    assert agent.clean()
 
 
-async def test_an_agent_that_is_killed_while_the_desktop_stands_still(
-    node: Node, registry: RegistryServer, tmp_path: Path
+async def forgotten(programs: Programs, save_id: str) -> None:
+    """Until the agent says that it knows no such save, so that whoever asked asks again."""
+    while True:
+        answer = await programs.agent.http.get(f"/v1/commits/{save_id}")
+        if answer.status_code == 404:
+            assert answer.json()["error"]["code"] == "commit_unknown"
+            return
+        assert answer.json()["state"] in ("running", "failed"), answer.json()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("half", HALVES)
+async def test_killed_while_the_desktop_stands_still(
+    node: Node, programs: Programs, half: str
 ) -> None:
     big = node.merged / "opt/big"
     big.write_bytes(os.urandom(300_000_000))
-    with cluster_of(node, tmp_path) as (kubernetes, pod, kubeconfig):
-        with Program(node, registry.url, tmp_path, kubeconfig) as first:
-            async with client(first.port) as http:
-                await first.ready(http)
-                agent = Agent(
-                    http, kubernetes, pod, tmp_path / "spool", tmp_path / "state"
-                )
-                with touching(big):
-                    started = await agent.start()
-                    await asyncio.to_thread(node.await_state, TaskState.PAUSED)
-                    first.end(signal.SIGKILL)
+    with touching(big):
+        started = await programs.agent.start()
+        await asyncio.to_thread(node.await_state, TaskState.PAUSED)
+        programs.half(half).kill()
+    if half == CAPTURE:
+        # Nobody is left who could thaw it, but the one that comes.
         assert node.state() is TaskState.PAUSED
-        assert list(agent.spool.iterdir()) and list(agent.state.iterdir())
-        with Program(node, registry.url, tmp_path, kubeconfig) as second:
-            async with client(second.port) as http:
-                await second.ready(http)
-                assert node.state() is TaskState.RUNNING
-                agent.http = http
-                answer = await http.get(f"/v1/commits/{started['id']}")
-                assert answer.status_code == 404
-                assert answer.json()["error"]["code"] == "commit_unknown"
-                assert agent.clean()
-                # The same request again ends well.
-                assert (await agent.save(id=started["id"]))["state"] == "succeeded"
-            second.end()
-            assert second.process.returncode == 0, second.log.read_text()
-    node.check_alive()
+        assert list(programs.agent.state.iterdir())
+    else:
+        await asyncio.to_thread(node.await_state, TaskState.RUNNING)
+    await after_a_kill(programs, node, started, half)
 
 
-async def test_an_agent_that_is_killed_while_it_reads(
-    node: Node, registry: RegistryServer, tmp_path: Path
+@pytest.mark.parametrize("half", HALVES)
+async def test_killed_in_the_middle_of_the_reading(
+    node: Node, programs: Programs, registry: RegistryServer, half: str
 ) -> None:
     # A minute of zeros: whatever the machine, it is still at them when it is killed.
     with open(node.merged / "opt/holes", "wb") as file:
         file.truncate(60 << 30)
-    with cluster_of(node, tmp_path) as (kubernetes, pod, kubeconfig):
-        with Program(node, registry.url, tmp_path, kubeconfig) as first:
-            async with client(first.port) as http:
-                await first.ready(http)
-                agent = Agent(
-                    http, kubernetes, pod, tmp_path / "spool", tmp_path / "state"
-                )
-                started = status = await agent.start()
-                while status["step"] != "read" or not status["bytes_done"]:
-                    assert status["state"] == "running", status
-                    await asyncio.sleep(0.01)
-                    status = await agent.status(started["id"])
-                first.end(signal.SIGKILL)
-        assert status["bytes_done"] < status["bytes_total"]
-        # It was only read: nothing to thaw, and nothing of it in the registry.
+    started = await programs.agent.start()
+    await programs.reaches(
+        started, lambda status: status["step"] == "read" and status["bytes_done"] > 0
+    )
+    programs.half(half).kill()
+    assert registry.fake is not None and not registry.fake.tags
+    (node.merged / "opt/holes").unlink()
+    await after_a_kill(programs, node, started, half)
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("step", STEPS)
+async def test_killed_as_a_step_begins(
+    node: Node, proxy: FaultProxy, programs: Programs, half: str, step: str
+) -> None:
+    if node.fake is None and step in ("plan", "manifest"):
+        pytest.skip("nothing of containerd is under way in these steps")
+    (node.merged / "opt/big").write_bytes(os.urandom(60_000_000))
+    # What is sent goes slowly, so that the last steps can be caught.
+    proxy.pause = 0.005
+    agent = programs.agent
+    started = await agent.start()
+    begun = STEPS.index(step)
+    while STEPS.index((status := await agent.status(started["id"]))["step"]) < begun:
+        assert status["state"] == "running", status
+    programs.half(half).kill()
+    proxy.pause = 0
+    if half == CAPTURE and step in ("push", "manifest"):
+        await ends_or_is_forgotten(programs, started["id"])
+        programs.capture.start_again()
+        await programs.is_clean()
         node.check_alive()
-        assert list(agent.spool.iterdir()) and not list(agent.state.iterdir())
-        assert registry.fake is not None and not registry.fake.tags
-        (node.merged / "opt/holes").unlink()
-        with Program(node, registry.url, tmp_path, kubeconfig) as second:
-            async with client(second.port) as http:
-                await second.ready(http)
-                assert agent.clean()
-                agent.http = http
-                answer = await http.get(f"/v1/commits/{started['id']}")
-                assert answer.json()["error"]["code"] == "commit_unknown"
-                # The same request again ends well.
-                assert (await agent.save(id=started["id"]))["state"] == "succeeded"
-        assert second.log.read_text().count(f"save begins save={started['id']}") == 2
-    node.check_alive()
+        assert (await agent.save(number=2))["state"] == "succeeded"
+        return
+    await after_a_kill(programs, node, started, half)
 
 
-async def test_an_agent_that_is_killed_during_the_push(
-    node: Node, proxy: FaultProxy, registry: RegistryServer, tmp_path: Path
+async def ends_or_is_forgotten(programs: Programs, save_id: str) -> None:
+    """A push does not need the half that has read, as long as its files are there."""
+    for _ in range(2000):
+        answer = await programs.agent.http.get(f"/v1/commits/{save_id}")
+        if answer.status_code == 404 or answer.json()["state"] == "succeeded":
+            return
+        assert answer.json()["state"] == "running", answer.json()
+        await asyncio.sleep(0.02)
+    raise AssertionError("the save did not end")
+
+
+@pytest.mark.parametrize("half", HALVES)
+async def test_killed_during_the_push(
+    node: Node,
+    proxy: FaultProxy,
+    registry: RegistryServer,
+    programs: Programs,
+    half: str,
 ) -> None:
     if node.fake is None:
         pytest.skip("what is left in the registry does not depend on containerd")
-    (node.merged / "opt/big").write_bytes(os.urandom(30_000_000))
     assert registry.fake is not None
-    with cluster_of(node, tmp_path) as (kubernetes, pod, kubeconfig):
-        proxy.pause = 0.02
-        with Program(node, proxy.url, tmp_path, kubeconfig) as first:
-            async with client(first.port) as http:
-                await first.ready(http)
-                agent = Agent(
-                    http, kubernetes, pod, tmp_path / "spool", tmp_path / "state"
-                )
-                started = await agent.start()
-                status = started
-                while status["step"] != "push" or status["bytes_done"] < 3_000_000:
-                    await asyncio.sleep(0.01)
-                    status = await agent.status(started["id"])
-                first.end(signal.SIGKILL)
-        assert registry.fake.uploads and list(agent.spool.iterdir())
+    (node.merged / "opt/big").write_bytes(os.urandom(30_000_000))
+    proxy.pause = 0.02
+    started = await programs.agent.start()
+    await programs.reaches(
+        started,
+        lambda status: status["step"] == "push" and status["bytes_done"] > 3_000_000,
+    )
+    programs.half(half).kill()
+    if half == CAPTURE:
+        # Its successor empties the spool while the other half still sends from it.
+        programs.capture.start_again()
         proxy.pause = 0
-        with Program(node, proxy.url, tmp_path, kubeconfig) as second:
-            async with client(second.port) as http:
-                await second.ready(http)
-                # The registry forgets an upload before the agent forgets that it began it.
-                deadline = time.monotonic() + 10
-                while not agent.clean() and time.monotonic() < deadline:
-                    await asyncio.sleep(0.05)
-            assert agent.clean() and not registry.fake.uploads
+        await ends_or_is_forgotten(programs, started["id"])
+    else:
+        assert registry.fake.uploads
+        proxy.pause = 0
+        programs.api.start_again()
+    await programs.is_clean()
+    assert not registry.fake.uploads
+    node.check_alive()
+
+
+async def test_both_are_stopped_and_leave_nothing(
+    node: Node, programs: Programs
+) -> None:
+    big = node.merged / "opt/big"
+    big.write_bytes(os.urandom(200_000_000))
+    with touching(big):
+        await programs.agent.start()
+        await asyncio.to_thread(node.await_state, TaskState.PAUSED)
+        stops: list[Callable[[], int]] = [programs.api.stop, programs.capture.stop]
+        ends = await asyncio.gather(*(asyncio.to_thread(stop) for stop in stops))
+    assert ends == [0, 0], programs.capture.log.read_text()
+    node.check_alive()
+    assert programs.agent.clean()

@@ -1,0 +1,218 @@
+"""What the two halves of the agent say to one another. Pure.
+
+api       asks: unprivileged, with the network and the registry's credentials
+capture   answers: reads desktops, with containerd's socket, without a network
+
+Each message is read as if the other half were in an attacker's hands: every field has a type, a
+pattern and a length, and what can be derived is not in a message at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from oci.errors import InvalidReference
+from oci.manifest import MANIFEST_LIMIT, Descriptor
+from oci.reference import Digest
+
+from .errors import AgentError, told
+from .requests import ID, choice, match, text, wrong
+
+# A manifest's limit for a configuration, and a thousand paths, both with every byte escaped.
+MESSAGE_LIMIT = 32 * 1024 * 1024
+
+_SPOOLED = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+
+
+class Malformed(Exception):
+    """The capture half answered what it never answers."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which container: the capture half believes it only as far as containerd says the same."""
+
+    pod_uid: str
+    container: str
+    container_id: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a container is looked at, or taken."""
+
+    place: Place
+    include_home: bool
+    exclude: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaptureRequest(Look):
+    """`config` is the configuration of the image below; its digest says whether it is true."""
+
+    id: str
+    config: str
+
+
+@dataclass(frozen=True)
+class BaseRecord:
+    """What a node knows of the image below a container; `sources` are hosts and repositories."""
+
+    image: str
+    config_digest: Digest
+    parent: str
+    target: Descriptor
+    sources: tuple[tuple[str, str], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "image": self.image,
+            "config_digest": self.config_digest,
+            "parent": self.parent,
+            "target": self.target.to_json(),
+            "sources": self.sources,
+        }
+
+
+@dataclass(frozen=True)
+class SpooledLayer:
+    """A finished layer: the name of its file in the folder of its save, and its digests."""
+
+    name: str
+    diff_id: Digest
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a capture ends with when it goes well."""
+
+    layers: tuple[SpooledLayer, ...]
+    content_bytes: int
+    frozen: float
+    changed_while_saved: list[str]
+    left_out: list[dict[str, Any]]
+    entries: int
+    packages: dict[str, Any]
+    biggest: list[dict[str, Any]]
+    peak_memory: int
+
+
+@dataclass(frozen=True)
+class StepBegins:
+    """The desktop is in another step; `total` bytes are expected of it."""
+
+    name: str
+    total: int | None
+
+
+@dataclass(frozen=True)
+class StepGoesOn:
+    """So many bytes of the step are done; also said when nothing moves, as a sign of life."""
+
+    done: int
+
+
+Event = StepBegins | StepGoesOn | Taken
+
+_KINDS: dict[str, type[StepBegins] | type[StepGoesOn] | type[Taken]] = {
+    "begins": StepBegins,
+    "goes_on": StepGoesOn,
+    "taken": Taken,
+}
+
+
+# What api asks, read by the capture half
+
+
+def place(body: Any) -> Place:
+    """The field `place` of a message; BadRequest names the field that is wrong."""
+    found = body.get("place") if isinstance(body, dict) else None
+    if not isinstance(found, dict):
+        raise wrong("place", "must be an object")
+    return Place(
+        match(found, "pod_uid", ID),
+        match(found, "container", ID),
+        match(found, "container_id", ID),
+    )
+
+
+def look(body: Any) -> Look:
+    where = place(body)
+    return Look(where, *choice(body))
+
+
+def capture_request(body: Any) -> CaptureRequest:
+    seen = look(body)
+    return CaptureRequest(
+        seen.place,
+        seen.include_home,
+        seen.exclude,
+        match(body, "id", ID),
+        text(body, "config", MANIFEST_LIMIT),
+    )
+
+
+def digest(body: Any) -> Digest:
+    """The field `digest` of a message."""
+    try:
+        return Digest(text(body, "digest", 200))
+    except InvalidReference as error:
+        raise wrong("digest", "is none") from error
+
+
+# What the capture half answers, read by api
+
+
+def record(answer: Any) -> BaseRecord:
+    """An answer about the image below; Malformed."""
+    try:
+        return BaseRecord(
+            image=str(answer["image"]),
+            config_digest=Digest(answer["config_digest"]),
+            parent=str(answer["parent"]),
+            target=Descriptor.from_json(answer["target"]),
+            sources=tuple((str(host), str(name)) for host, name in answer["sources"]),
+        )
+    except (LookupError, TypeError, ValueError, InvalidReference) as error:
+        raise Malformed("no record of an image") from error
+
+
+def event_line(event: Event | AgentError) -> dict[str, Any]:
+    """How an event travels."""
+    if isinstance(event, AgentError):
+        return {"failed": event.to_dict() | {"status": event.status}}
+    [kind] = [name for name, one in _KINDS.items() if isinstance(event, one)]
+    return {kind: asdict(event)}
+
+
+def event(line: Any) -> Event:
+    """Read an event; the failure of a capture is raised, as the AgentError that it was."""
+    try:
+        [(kind, fields)] = line.items()
+        if kind == "failed":
+            raise told(fields)
+        if kind == "taken":
+            layers = tuple(_layer(one) for one in fields["layers"])
+            return Taken(**{**fields, "layers": layers})
+        return _KINDS[kind](**fields)
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        InvalidReference,
+    ) as error:
+        raise Malformed("no event of a capture") from error
+
+
+def _layer(fields: Any) -> SpooledLayer:
+    name = str(fields["name"])
+    if _SPOOLED.fullmatch(name) is None:
+        raise ValueError("no name of a spooled file")
+    return SpooledLayer(
+        name, Digest(fields["diff_id"]), Digest(fields["digest"]), int(fields["size"])
+    )
