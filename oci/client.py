@@ -13,7 +13,7 @@ from .auth import Credentials
 from .errors import DigestMismatch, RegistryRejected
 from .manifest import INDEXES, MANIFEST_LIMIT, MANIFESTS, Descriptor, Manifest
 from .reference import Digest
-from .transport import Transport, location_of, rejected
+from .transport import Transport, check_digest, location_of, rejected
 from .upload import BlobSource, NoJournal, Uploader, UploadJournal
 
 ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
@@ -110,7 +110,9 @@ class RegistryClient:
         )
         if response.status_code not in (201, 202):
             raise rejected(response, f"PUT {path}")
-        return Digest.of(data)
+        digest = Digest.of(data)
+        check_digest(response, digest, f"PUT {path}")
+        return digest
 
     async def delete_manifest(self, repository: str, target: str) -> bool:
         """Delete by digest (or by tag, where the registry can); False when it was not there."""

@@ -11,6 +11,7 @@ import httpx
 
 from .auth import Authorizer, Credentials, challenges_of
 from .errors import (
+    DigestMismatch,
     RegistryError,
     RegistryRefused,
     RegistryRejected,
@@ -201,6 +202,16 @@ def check(response: httpx.Response, what: str, refusable: bool = False) -> None:
             f"{response.request.url.host} does not allow {what} with these credentials",
             status=status,
             code=error_code(response),
+        )
+
+
+def check_digest(response: httpx.Response, digest: str, what: str) -> None:
+    """DigestMismatch when a registry says that it has kept something else than was sent."""
+    said = response.headers.get("Docker-Content-Digest", digest)
+    # Another algorithm's digest cannot be compared, and says nothing wrong.
+    if said != digest and said.partition(":")[0] == digest.partition(":")[0]:
+        raise DigestMismatch(
+            f"{what}: the registry has {said[:100]}, not what was sent"
         )
 
 

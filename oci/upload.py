@@ -13,7 +13,14 @@ import httpx
 from .errors import RegistryError, RegistryRejected
 from .manifest import Descriptor
 from .reference import Digest
-from .transport import UPLOAD_TIMEOUT, Transport, check, location_of, rejected
+from .transport import (
+    UPLOAD_TIMEOUT,
+    Transport,
+    check,
+    check_digest,
+    location_of,
+    rejected,
+)
 
 # Large enough that Python is not the bottleneck, small enough for 256 MiB of memory.
 CHUNK = 512 * 1024
@@ -141,6 +148,7 @@ class Uploader:
             check(response, "PUT of a blob")
             if response.status_code not in (200, 201, 204):
                 raise rejected(response, "PUT of a blob")
+            check_digest(response, descriptor.digest, "PUT of a blob")
 
 
 def file_source(path: str) -> BlobSource:

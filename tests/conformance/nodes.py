@@ -40,6 +40,43 @@ ENV = {
 }
 
 
+class Daemon:
+    """A private containerd, which a test can kill and start again."""
+
+    def __init__(self, command: list[str], ctr: list[str], log: Path) -> None:
+        folder = str(Path(command[0]).parent)
+        self._environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+        self._command, self._ctr, self._log = command, ctr, log
+        self._process = self._start()
+
+    def restart(self) -> None:
+        """As after a crash: its containers stay as they are."""
+        self._process.kill()
+        self._process.wait(20)
+        self._process = self._start()
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with open(self._log, "ab") as log:
+            process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, env=self._environment
+            )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and process.poll() is None:
+            asked = subprocess.run([*self._ctr, "version"], capture_output=True)
+            if asked.returncode == 0:
+                return process
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+        raise RuntimeError(
+            f"containerd did not start:\n{self._log.read_text()[-3000:]}"
+        )
+
+
 @dataclass
 class Node:
     """A node on which one desktop runs."""
@@ -51,6 +88,7 @@ class Node:
     merged: Path
     fake: FakeContainerd | None = None
     ctr: list[str] = field(default_factory=list)
+    daemon: Daemon | None = None
 
     def state(self) -> TaskState:
         client = Containerd(self.socket)
@@ -170,11 +208,11 @@ def real_node(
     # Short: the path of a unix socket has at most 107 characters.
     home = Path(tempfile.mkdtemp(prefix="ctd-", dir="/tmp"))
     try:
-        with _containerd(binary, home, folder) as ctr:
+        with _containerd(binary, home, folder) as (ctr, daemon):
             name = archive(image, BASE_NAME, folder / "image.tar")
             run([*ctr, "images", "import", "--local", str(name)])
             run([*ctr, "images", "tag", "--local", BASE_NAME, str(image.config_digest)])
-            yield from _container(home, ctr, image, ENV if env is None else env)
+            yield from _container(home, ctr, daemon, image, ENV if env is None else env)
     finally:
         unmount_below(home)
         shutil.rmtree(home)
@@ -197,7 +235,9 @@ def find_containerd() -> str | None:
 
 
 @contextmanager
-def _containerd(binary: str, home: Path, logs: Path) -> Iterator[list[str]]:
+def _containerd(
+    binary: str, home: Path, logs: Path
+) -> Iterator[tuple[list[str], Daemon]]:
     config = home / "config.toml"
     config.write_text(
         f'version = 3\nroot = "{home}/root"\nstate = "{home}/state"\n'
@@ -206,31 +246,17 @@ def _containerd(binary: str, home: Path, logs: Path) -> Iterator[list[str]]:
         f'[grpc]\naddress = "{home}/c.sock"\n[ttrpc]\naddress = "{home}/t.sock"\n'
     )
     folder = str(Path(binary).parent)
-    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
-    with open(logs / "containerd.log", "wb") as log:
-        process = subprocess.Popen(
-            [binary, "--config", str(config)], stdout=log, stderr=log, env=environment
-        )
     ctr = [f"{folder}/ctr", "--address", f"{home}/c.sock", "--namespace", "k8s.io"]
+    command = [binary, "--config", str(config)]
+    daemon = Daemon(command, ctr, logs / "containerd.log")
     try:
-        _wait_for(ctr, process, logs / "containerd.log")
-        yield ctr
+        yield ctr, daemon
     finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait_for(ctr: list[str], process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        if subprocess.run([*ctr, "version"], capture_output=True).returncode == 0:
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"containerd did not start:\n{log.read_text()[-3000:]}")
+        daemon.stop()
 
 
 def _container(
-    home: Path, ctr: list[str], image: Image, env: dict[str, str]
+    home: Path, ctr: list[str], daemon: Daemon, image: Image, env: dict[str, str]
 ) -> Iterator[Node]:
     container_id, pod_uid = uuid.uuid4().hex, str(uuid.uuid4())
     command = [*ctr, "run", "--detach", "--null-io"]
@@ -246,7 +272,7 @@ def _container(
     )
     roots = [f"{home}/root/io.containerd.snapshotter.v1.overlayfs"]
     try:
-        yield Node(socket, roots, pod_uid, container_id, rootfs, None, ctr)
+        yield Node(socket, roots, pod_uid, container_id, rootfs, None, ctr, daemon)
     finally:
         subprocess.run([*ctr, "tasks", "resume", container_id], capture_output=True)
         subprocess.run(

@@ -159,3 +159,28 @@ async def test_an_agent_that_is_told_to_stop_thaws(
     assert node.state() is TaskState.RUNNING
     assert agent.clean()
     node.check_alive()
+
+
+async def test_containerd_crashes_while_the_desktop_stands_still(
+    node: Node, registry: RegistryServer, tmp_path: Path
+) -> None:
+    if node.daemon is None:
+        pytest.skip("the fake has no containers of its own that could outlive it")
+    big = node.merged / "opt/big"
+    big.write_bytes(os.urandom(300_000_000))
+    async with running_agent(node, registry.url, tmp_path / "agent") as agent:
+        with touching(big):
+            started = await agent.start()
+            await asyncio.to_thread(node.await_state, TaskState.PAUSED)
+            await asyncio.to_thread(node.daemon.restart)
+        status = await agent.wait(started["id"], 90)
+        # True either way: it was back before the end of the freeze, or the end says so.
+        if status["state"] == "failed":
+            assert status["error"]["code"] == "internal_error"
+            assert "unharmed" in status["error"]["message"]
+        else:
+            assert status["state"] == "succeeded"
+        assert node.state() is TaskState.RUNNING
+        assert agent.clean()
+        node.check_alive()
+        assert (await agent.save(number=2))["state"] == "succeeded"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.images import Image
 
-from .agents import Agent, client
+from .agents import Agent, client, running_agent
 from .nodes import Node, labels
 from .overlays import can_mount
 
@@ -186,3 +186,38 @@ async def test_one_node_does_so_many_saves_at_once(agent: Agent, node: Node) -> 
     assert answers[2].json()["error"]["code"] == "too_many_saves"
     ends = [agent.wait(answer.json()["id"]) for answer in answers[:2]]
     assert {one["state"] for one in await asyncio.gather(*ends)} == {"succeeded"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "what"),
+    [
+        ({"most_entries": 20}, "files and folders"),
+        ({"most_bytes": 90_000}, "bytes"),
+    ],
+)
+async def test_more_than_one_save_may_hold_is_refused(
+    node: Node,
+    registry: RegistryServer,
+    tmp_path: Path,
+    limits: dict[str, int],
+    what: str,
+) -> None:
+    folder = node.merged / "opt/many"
+    folder.mkdir()
+    for number in range(25):
+        (folder / str(number)).write_bytes(b"x" * 4096)
+    async with running_agent(
+        node, registry.url, tmp_path / "limited", **limits
+    ) as agent:
+        status = await agent.save()
+        assert (status["step"], status["error"]["code"]) == ("plan", "too_much")
+        assert what in status["error"]["message"]
+        assert "unharmed" in status["error"]["message"]
+        assert agent.clean()
+        # What a person leaves out does not count.
+        result = await agent.result(number=2, exclude=["/opt/many"])
+        assert result["entries"] < 20
+    assert (
+        node.fake is not None
+        and node.fake.calls.count(("pause", node.container_id)) == 1
+    )

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +36,8 @@ class Moods:
     fail: list[int] = field(default_factory=list)  # statuses for the next uploads' PUT
     lose_answers: int = 0  # store the next blobs, but break before answering
     expire_tokens: bool = False
+    wrong_digests: int = 0  # answer the next PUTs with the digest of something else
+    slow: float = 0.0  # seconds before every answer
     read_only: bool = False  # in maintenance: every change is answered with 405
 
 
@@ -115,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         if len(self.body) != length:
             self.close_connection = True
             return
+        time.sleep(registry.moods.slow)
         if parts.path == "/token":
             return self._token(parse_qs(parts.query).get("scope", []))
         if registry.moods.location == "foreign" and "/foreign/" in parts.path:
@@ -227,7 +231,14 @@ class _Handler(BaseHTTPRequestHandler):
         registry.manifests.setdefault(name, {})[digest] = (media_type, self.body)
         if ":" not in target:
             registry.tags.setdefault(name, {})[target] = digest
-        self._answer(201, headers={"Docker-Content-Digest": digest})
+        self._answer(201, headers={"Docker-Content-Digest": self._said(digest)})
+
+    def _said(self, digest: str) -> str:
+        moods = self.server_registry.moods
+        if not moods.wrong_digests:
+            return digest
+        moods.wrong_digests -= 1
+        return "sha256:" + "0" * 64
 
     def _blobs(self, name: str, rest: str) -> None:
         registry = self.server_registry
@@ -263,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
             registry.moods.lose_answers -= 1
             self.close_connection = True
             return
-        self._answer(201, headers={"Docker-Content-Digest": digest})
+        self._answer(201, headers={"Docker-Content-Digest": self._said(digest)})
 
     def _open_upload(self, name: str) -> None:
         registry = self.server_registry
