@@ -1,5 +1,5 @@
 # Every target is one line that calls a script of the same name in scripts/.
-.PHONY: demo demo-down test bench bench-service lint images install clean
+.PHONY: demo demo-down test bench bench-frames bench-service lint images install clean
 
 demo:
 	@scripts/demo
@@ -12,6 +12,9 @@ test:
 
 bench:
 	@.venv/bin/python scripts/bench
+
+bench-frames:
+	@.venv/bin/python scripts/bench-frames
 
 bench-service:
 	@.venv/bin/python scripts/bench-service

@@ -49,7 +49,8 @@ class CommitsHandler(PrivateHandler):
 
 class CommitHandler(PrivateHandler):
     async def get(self, save_id: str) -> None:
-        self.answer(200, self.parts.saves.get(save_id).to_dict())
+        status = await self.parts.saves.get(save_id)
+        self.answer(200, status.to_dict())
 
     async def delete(self, save_id: str) -> None:
         status = await self.parts.saves.cancel(save_id)

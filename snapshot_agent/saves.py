@@ -86,9 +86,15 @@ class Saves:
             self._metrics.active.inc()
             return status
 
-    def get(self, save_id: str) -> Status:
+    async def get(self, save_id: str) -> Status:
+        """How far a save is."""
         self._forget()
-        return self._known(save_id).status
+        try:
+            return self._known(save_id).status
+        except CommitUnknown:
+            # Who hears this asks for the save again: not before somebody can do it.
+            await self._tools.capture.check()
+            raise
 
     async def cancel(self, save_id: str) -> Status:
         """Ask a save to end; it does so soon, with its desktop thawed."""

@@ -10,13 +10,14 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,24 @@ class Demo:
         labels = f"app.kubernetes.io/component={name}"
         self.kubectl("delete", "pod", "-l", labels, "--grace-period=0", "--force")
 
+    def crash(self, name: str, container: str) -> None:
+        """Kill one container of a program by SIGKILL, and wait until it runs again."""
+        labels = f"app.kubernetes.io/component={name}"
+        [pod] = self.get("pods", "-l", labels)["items"]
+        before = _status_of(pod, container)
+        id = before["containerID"].removeprefix("containerd://")
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if id in (process / "cgroup").read_text():
+                    os.kill(int(process.name), signal.SIGKILL)
+
+        def again() -> bool:
+            [pod] = self.get("pods", "-l", labels)["items"]
+            now = _status_of(pod, container)
+            return bool(now["ready"] and now["containerID"] != before["containerID"])
+
+        wait_for(f"{container} runs again", again, 120)
+
     def restart(self, kind: str, name: str) -> None:
         """Kill the pods of a program, and wait for those that come after them."""
         self.kill(name)
@@ -182,6 +201,12 @@ def _images(*words: str) -> str:
     ctr = [f"{node['DEVCLUSTER_BIN']}/ctr", "-a", node["CONTAINERD_SOCKET"]]
     command = [*ctr, "-n", "k8s.io", "images", *words]
     return subprocess.check_output(command, text=True)
+
+
+def _status_of(pod: dict[str, Any], container: str) -> dict[str, Any]:
+    statuses = pod["status"]["containerStatuses"]
+    [found] = [one for one in statuses if one["name"] == container]
+    return dict(found)
 
 
 @pytest.fixture(scope="session")
@@ -261,7 +286,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
             ["get", "events", "--sort-by=.lastTimestamp"],
             ["logs", "deployment/hub", "--tail=40"],
             ["logs", "deployment/hub-service", "--tail=60"],
-            ["logs", "daemonset/snapshot-agent", "--tail=60"],
+            ["logs", "daemonset/snapshot-agent", "-c", "api", "--tail=60"],
+            ["logs", "daemonset/snapshot-agent", "-c", "capture", "--tail=60"],
         ]
         for command in commands:
             text = demo.kubectl(*command, check=False)

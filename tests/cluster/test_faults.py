@@ -67,6 +67,20 @@ def ends_after_a_second_beginning(desktop: Desktop, id: str) -> None:
     desktop.works()
 
 
+@pytest.mark.parametrize("half", ["capture", "api"])
+@pytest.mark.parametrize("step", ["read", "push"])
+def test_one_half_of_the_agent_crashes(desktop: Desktop, half: str, step: str) -> None:
+    id = desktop.save(f"Crash of {half} in {step}").json()["id"]
+    desktop.in_step(id, step)
+    desktop.cluster.crash("snapshot-agent", half)
+    job = desktop.end_of(id)
+    assert job["state"] == "succeeded", job
+    desktop.works()
+    spool = "find /var/spool/desktops-snapshot-agent -mindepth 1"
+    pod = ["daemonset/snapshot-agent", "-c", "api", "--"]
+    assert desktop.cluster.kubectl("exec", *pod, "bash", "-c", spool) == ""
+
+
 def test_hub_service_is_killed_during_a_save(desktop: Desktop) -> None:
     id = desktop.save("Killed service").json()["id"]
     desktop.in_step(id, "read")

@@ -49,6 +49,8 @@ async def after_a_kill(
 ) -> None:
     """The desktop runs, nothing is left, and the same request again ends well."""
     agent = programs.agent
+    if half == CAPTURE:
+        await not_asked_again(programs, started["id"])
     programs.half(half).start_again()
     assert node.state() is TaskState.RUNNING
     node.check_alive()
@@ -58,6 +60,19 @@ async def after_a_kill(
     assert status["state"] == "succeeded", status
     node.check_alive()
     assert agent.clean()
+
+
+async def not_asked_again(programs: Programs, save_id: str) -> None:
+    """Nobody could do it now: who asks waits, and does not give it to an agent that is lame."""
+    while True:
+        answer = await programs.agent.http.get(f"/v1/commits/{save_id}")
+        if answer.status_code == 500:
+            assert answer.json()["error"]["code"] == "internal_error"
+            assert (await programs.agent.http.get("/readyz")).status_code == 500
+            assert (await programs.agent.http.get("/healthz")).status_code == 200
+            return
+        assert answer.json()["state"] in ("running", "failed"), answer.json()
+        await asyncio.sleep(0.05)
 
 
 async def forgotten(programs: Programs, save_id: str) -> None:
@@ -138,7 +153,7 @@ async def ends_or_is_forgotten(programs: Programs, save_id: str) -> None:
     """A push does not need the half that has read, as long as its files are there."""
     for _ in range(2000):
         answer = await programs.agent.http.get(f"/v1/commits/{save_id}")
-        if answer.status_code == 404 or answer.json()["state"] == "succeeded":
+        if answer.status_code in (404, 500) or answer.json()["state"] == "succeeded":
             return
         assert answer.json()["state"] == "running", answer.json()
         await asyncio.sleep(0.02)

@@ -12,6 +12,7 @@ from tests.images import Image
 from .agents import Agent, client, running_agent
 from .nodes import Node, labels
 from .overlays import can_mount
+from .registries import RegistryServer
 
 pytestmark = [
     pytest.mark.containerd,
