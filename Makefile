@@ -1,5 +1,5 @@
 # Every target is one line that calls a script of the same name in scripts/.
-.PHONY: demo demo-down test bench bench-frames bench-service lint images install clean
+.PHONY: demo demo-down test bench bench-agent bench-frames bench-service lint images install clean
 
 demo:
 	@scripts/demo
@@ -18,6 +18,9 @@ bench-frames:
 
 bench-service:
 	@.venv/bin/python scripts/bench-service
+
+bench-agent:
+	@.venv/bin/python scripts/bench-agent
 
 lint:
 	@scripts/lint
