@@ -27,7 +27,7 @@ from .wire import BaseRecord
 log = logging.getLogger(__name__)
 
 # What was read while the desktop ran, and what changed until it stood still.
-LAYERS_OF_A_SAVE = 2
+LAYERS_OF_A_SAVE = 24
 # Docker starts nothing above 125 layers, and containerd is tested with 128: room for builds on top.
 MOST_LAYERS = 100
 

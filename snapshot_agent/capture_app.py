@@ -80,7 +80,8 @@ class CaptureProgram(SnapshotAgent):
         tools = NodeTools(
             containerd, freezer, room, self._settings(), self._bounds(), self._limits()
         )
-        recovery = asyncio.create_task(_recover_for_ever(freezer))
+        stack.callback(tools.kept.close)
+        recovery = asyncio.create_task(_recover_for_ever(tools))
         stack.push_async_callback(ended, recovery)
         return self._listen(stack, tools)
 
@@ -124,7 +125,9 @@ class CaptureProgram(SnapshotAgent):
     def _settings(self) -> CaptureSettings:
         return CaptureSettings(
             freeze=self.freeze,
+            freeze_budget=self.freeze_budget,
             freeze_deadline=self.freeze_deadline,
+            layer_bytes=self.layer_bytes,
             zstd_level=self.zstd_level,
             zstd_threads=self.zstd_threads,
             largest_file=self.largest_file,
@@ -132,14 +135,16 @@ class CaptureProgram(SnapshotAgent):
         )
 
 
-async def _recover_for_ever(freezer: Freezer) -> None:
+async def _recover_for_ever(tools: NodeTools) -> None:
     # A thread of its own: who keeps all others busy must not keep a desktop frozen.
     with ThreadPoolExecutor(1) as thread:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_RECOVER_EVERY)
             try:
-                await loop.run_in_executor(thread, freezer.recover)
+                await loop.run_in_executor(thread, tools.freezer.recover)
+                gone = tools.containerd.is_gone
+                await loop.run_in_executor(thread, tools.kept.drop, gone)
             except Exception:
                 # The next round may do what this one could not: a desktop may depend on it.
                 log.exception("looking for frozen containers failed")

@@ -6,7 +6,7 @@ import asyncio
 import resource
 import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .base_record import check_config
 from .canary import canaries
@@ -17,12 +17,21 @@ from .errors import SAFE, AgentError, Cancelled, TooMuch
 from .exclusions import Rules
 from .failures import disk_full
 from .freeze import Freezer
+from .kept import KeptSaves
 from .node_failures import explained_on_node
 from .room import Room
 from .spool import Spool
 from .status import Status, Step
 from .survey import Survey, survey
-from .wire import CaptureRequest, Event, SpooledLayer, StepBegins, StepGoesOn, Taken
+from .wire import (
+    CaptureRequest,
+    EarlierLayer,
+    Event,
+    SpooledLayer,
+    StepBegins,
+    StepGoesOn,
+    Taken,
+)
 
 _HEADROOM = 64 * 1024 * 1024
 # Often enough for a person who looks at a bar, and a sign of life.
@@ -55,6 +64,7 @@ class NodeTools:
     settings: CaptureSettings
     bounds: Bounds
     limits: CaptureLimits
+    kept: KeptSaves = field(default_factory=KeptSaves)
 
 
 class CaptureSession:
@@ -123,21 +133,31 @@ class CaptureSession:
             asked=self.request.exclude,
             include_home=self.request.include_home,
         )
+        tools = self._tools
         self._spool.make()
         found = survey(desktop, rules, self._check)
-        self._tools.limits.check(found)
+        tools.limits.check(found)
         self._check_room(found)
         capture = Capture(
             desktop,
             rules,
-            containerd=self._tools.containerd,
-            freezer=self._tools.freezer,
-            settings=self._tools.settings,
+            containerd=tools.containerd,
+            freezer=tools.freezer,
+            settings=tools.settings,
             canaries=canaries(desktop.env, given),
             expected=found.apparent,
             check=self._check,
+            kept=tools.kept.take(
+                desktop.container_id,
+                Capture.choices(desktop, rules, tools.settings),
+                self.request.earlier,
+                found.apparent,
+            ),
+            surveyed=found.left_out,
         )
-        return _taken(capture.run(self._spool, self._status), found)
+        captured = capture.run(self._spool, self._status)
+        tools.kept.put(captured.kept)
+        return _taken(captured, found)
 
     def _check_room(self, found: Survey) -> None:
         # Compressed it is usually a third; half leaves room for what grows meanwhile.
@@ -176,6 +196,9 @@ def _taken(captured: Captured, found: Survey) -> Taken:
         for blob in captured.blobs
     ]
     return Taken(
+        earlier=tuple(
+            EarlierLayer(one.diff_id, one.digest, one.size) for one in captured.earlier
+        ),
         layers=tuple(layers),
         content_bytes=captured.content_bytes,
         frozen=captured.frozen,

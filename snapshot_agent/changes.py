@@ -68,6 +68,10 @@ class Change:
     seen_at: int = 0
     taken: bool = True
     settled: bool = True
+    # True when the layers so far hold something at this path.
+    known: bool = False
+    # The directory that it is in.
+    frame: Frame | None = None
 
     def time(self) -> int:
         """The time that tells whether it changes from now on; -1 when it cannot tell."""
@@ -116,6 +120,8 @@ class Frame:
     changed: set[str] = field(default_factory=set)
     lower: LowerDirectory | None = None
     seen_at: int = 0
+    # How many of `todo`, from its start, are not for now.
+    later: int = 0
 
     def join(self, name: str) -> str:
         return f"{self.path}/{name}" if self.path else name
@@ -153,7 +159,9 @@ class Walker:
         root = self.root()
         yield from self._below(root, record)
 
-    def subtree(self, frame: Frame, change: Change, marker: bool) -> Iterator[Change]:
+    def subtree(
+        self, frame: Frame, change: Change, marker: bool, record: Record
+    ) -> Iterator[Change]:
         """A directory and everything below it, with its marker in any case when `marker`."""
         child = self.enter(frame, change.name, change.stat)
         if child is None:
@@ -163,11 +171,11 @@ class Walker:
             yield change
             if marker or self._needs_marker(frame, child):
                 child.hidden = True
-                yield self._marker(child)
+                yield self._marker(child, marker)
         except BaseException:
             child.close()
             raise
-        yield from self._below(child, None)
+        yield from self._below(child, record)
 
     def enter(
         self, frame: Frame, name: str, found: os.stat_result | None
@@ -205,7 +213,8 @@ class Walker:
         """The change for a deletion, None when there is nothing below that it would hide."""
         if frame.hidden or self._below_of(frame).kind(name) is None:
             return None
-        return Change(frame.join(name), Kind.WHITEOUT, name, frame.fd)
+        path = frame.join(name)
+        return Change(path, Kind.WHITEOUT, name, frame.fd, frame=frame)
 
     def _below(self, top: Frame, record: Record | None) -> Iterator[Change]:
         stack = [top]
@@ -268,7 +277,7 @@ class Walker:
         if child is None and kind is Kind.DIRECTORY:
             frame.rows.append(Row(name, found.st_ino, -1, False))
             return None
-        change = Change(path, kind, name, frame.fd, found, frame.seen_at)
+        change = Change(path, kind, name, frame.fd, found, frame.seen_at, frame=frame)
         try:
             yield change
             assert change.stat is not None
@@ -299,17 +308,16 @@ class Walker:
         if not hides_whiteouts(reason) and self._needs_marker(frame, child):
             # The user emptied a directory of the image: it stays empty.
             try:
-                yield Change(
-                    child.path, Kind.DIRECTORY, name, frame.fd, found, frame.seen_at
-                )
+                yield directory(child)
                 yield self._marker(child)
             except BaseException:
                 child.close()
                 raise
         return child
 
-    def _marker(self, child: Frame) -> Change:
-        return Change(child.join(overlay.OPAQUE_MARKER), Kind.OPAQUE, "", child.fd)
+    def _marker(self, child: Frame, known: bool = False) -> Change:
+        path = child.join(overlay.OPAQUE_MARKER)
+        return Change(path, Kind.OPAQUE, "", child.fd, known=known, frame=child)
 
     def _needs_marker(self, frame: Frame, child: Frame) -> bool:
         if not child.opaque or frame.hidden:
@@ -320,6 +328,15 @@ class Walker:
         if frame.lower is None:
             frame.lower = self.lower.directory(frame.path)
         return frame.lower
+
+
+def directory(frame: Frame) -> Change:
+    """A directory that the walk is in, as it is now."""
+    assert frame.parent is not None
+    change = Change(frame.path, Kind.DIRECTORY, frame.name, frame.parent.fd)
+    change.stat, change.seen_at = os.fstat(frame.fd), frame.seen_at
+    change.frame = frame.parent
+    return change
 
 
 def kind_of(found: os.stat_result) -> Kind | None:

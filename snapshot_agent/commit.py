@@ -15,9 +15,9 @@ import asyncio
 import logging
 import resource
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from .errors import AgentError, Cancelled, CaptureAway
 from .failures import cancelled, explained
 from .image_spec import Description, Layer, make_config, make_manifest, origin_of
 from .push import Pusher
+from .pushed import Pushed, PushedSaves
 from .registries import Registries
 from .requests import CommitRequest
 from .spool_paths import folder_of
@@ -49,6 +50,7 @@ class Tools:
     registries: Registries
     spool: Path
     author: str = "JupyterHub Desktops"
+    pushed: PushedSaves = field(default_factory=PushedSaves)
 
 
 class BlobsOf:
@@ -81,6 +83,8 @@ class Commit:
         self._tools = tools
         self._status = status
         self._blobs = BlobsOf(tools.capture, place)
+        # The layers of the last save, if the registry still has them.
+        self._earlier: tuple[Digest, ...] = ()
 
     async def run(self) -> None:
         """Do it; the end is in the status."""
@@ -113,6 +117,9 @@ class Commit:
         record = await self._tools.capture.base(self._place)
         base = await BaseFinder(self._blobs, registries).find(record)
         check_depth(base)
+        pushed = self._tools.pushed.take(self._place.container_id)
+        if pushed is not None and await self._pusher(lambda count: None).has(pushed):
+            self._earlier = pushed.digests
         return base
 
     def _wanted(self, base: Base) -> CaptureRequest:
@@ -122,11 +129,15 @@ class Commit:
             self._request.exclude,
             self._request.id,
             base.document.decode("utf-8", "surrogateescape"),
+            self._earlier,
         )
 
     async def _follow(self, events: AsyncIterator[Event]) -> Taken:
         async for event in events:
             if isinstance(event, Taken):
+                earlier = tuple(layer.digest for layer in event.earlier)
+                if earlier not in ((), self._earlier):
+                    raise CaptureAway("it stands on layers that nobody has named")
                 return event
             if isinstance(event, StepBegins):
                 self._status.begin(event.name, event.total)
@@ -138,31 +149,38 @@ class Commit:
 
     async def _push(self, base: Base, taken: Taken) -> dict[str, Any]:
         blobs = taken.layers
-        layers = [Layer(blob.diff_id, blob.digest, blob.size) for blob in blobs]
+        layers = [Layer(one.diff_id, one.digest, one.size) for one in taken.all_layers]
         description = self._description(base)
         config = make_config(base.config, layers, description)
         manifest = make_manifest(base.manifest.json(), config, layers, description)
-        target = repository(
-            self._tools.registries.settings.prefix,
-            self._request.owner,
-            self._request.image,
-        )
         total = sum(layer.size for layer in base.layers)
         total += sum(blob.size for blob in blobs) + len(config)
+        size = total + sum(layer.size for layer in taken.earlier) + len(manifest)
         step = self._status.begin("push", total)
-        pusher = Pusher(self._tools.registries, self._blobs, target, step.add)
+        pusher = self._pusher(step.add)
         folder = folder_of(self._tools.spool, self._request.id)
         await pusher.base_layers(base)
-        for layer, blob in zip(layers, blobs, strict=True):
-            await pusher.new_layer(layer.descriptor, folder / blob.name)
+        new = [layer.descriptor for layer in layers[len(taken.earlier) :]]
+        paths = [folder / blob.name for blob in blobs]
+        await pusher.new_layers(list(zip(new, paths, strict=True)))
         await pusher.config(
             config, Descriptor(OCI_CONFIG, Digest.of(config), len(config))
         )
         self._status.begin("manifest")
         digest = await pusher.manifest(manifest, tag(self._request.number))
-        return self._result(
-            base, taken, description, target, digest, total + len(manifest)
+        self._tools.pushed.put(
+            self._place.container_id,
+            Pushed(tuple(layer.digest for layer in layers), pusher.repository),
         )
+        return self._result(base, taken, description, pusher.repository, digest, size)
+
+    def _pusher(self, progress: Callable[[int], None]) -> Pusher:
+        target = repository(
+            self._tools.registries.settings.prefix,
+            self._request.owner,
+            self._request.image,
+        )
+        return Pusher(self._tools.registries, self._blobs, target, progress)
 
     def _description(self, base: Base) -> Description:
         origin_name, origin_digest = origin_of(
@@ -197,7 +215,7 @@ class Commit:
         seconds["freeze"] = round(taken.frozen, 4)
         first = self._status.steps[0].started
         seconds["total"] = round(time.monotonic() - first, 4)
-        blobs = taken.layers
+        blobs = taken.all_layers
         return {
             "digest": digest,
             "reference": f"{self._tools.registries.settings.host}/{target}"
@@ -211,6 +229,8 @@ class Commit:
             "layers": len(base.layers) + len(blobs),
             "new_bytes": sum(blob.size for blob in blobs),
             "new_layers": {str(blob.digest): blob.size for blob in blobs},
+            "unchanged": bool(taken.earlier) and not taken.layers,
+            "kept_layers": len(taken.earlier),
             "changed_bytes": taken.content_bytes,
             "entries": taken.entries,
             "packages": taken.packages,

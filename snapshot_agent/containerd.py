@@ -189,6 +189,15 @@ class Containerd:
         except ValueError:
             return TaskState.OTHER
 
+    def is_gone(self, container_id: str) -> bool:
+        """True when it surely runs no more; an error of containerd says nothing."""
+        try:
+            return self.task_state(container_id) is TaskState.STOPPED
+        except NotFound:
+            return True
+        except ContainerdError:
+            return False
+
     def pause(self, container_id: str) -> None:
         request = tasks_pb2.PauseTaskRequest(container_id=container_id)
         self._call("tasks.v1.Tasks/Pause", request, empty_pb2.Empty)

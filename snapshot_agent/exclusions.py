@@ -138,13 +138,17 @@ class Rules:
         """Absolute paths."""
         self.home = relative(home)
         self.mounts = tuple(sorted({relative(mount) for mount in mounts} - {""}))
+        asked = sorted({relative(path) for path in asked} - {""})
+        # Equal for two saves that leave out the same.
+        self.choices: tuple[object, ...] = (self.home, self.mounts, tuple(asked))
+        self.choices += (include_home,)
         root = _Node()
         for mount in self.mounts:
             root.add([_literal(part) for part in mount.split("/")], MOUNT)
         for pattern, reason in TABLE:
             for parts in _expanded(pattern, self.home):
                 root.add(parts, reason)
-        for path in {relative(path) for path in asked} - {""}:
+        for path in asked:
             root.add([_literal(part) for part in path.split("/")], ASKED)
         if not include_home and self.home:
             root.add([*map(_literal, self.home.split("/")), "*"], HOME)

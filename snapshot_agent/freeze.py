@@ -46,12 +46,15 @@ class Hold:
         self.started = time.monotonic()
         self.seconds = 0.0
         self.frozen = False
+        # False when somebody else has paused it, who will resume it.
+        self.ours = False
         self.expired = False
+        self.over = False
 
     @property
     def still(self) -> bool:
         """True as long as nothing in the container can change."""
-        return self.frozen and not self.expired
+        return self.frozen and not self.expired and not self.over
 
 
 class Freezer:
@@ -84,16 +87,27 @@ class Freezer:
         watchdog.daemon = True
         # Held before the intent is written, so that recover() never takes it away.
         self._held.add(container_id)
+        paused = 0.0
         try:
             self._write_intent(container_id)
+            hold.ours, hold.started = True, time.monotonic()
             hold.frozen = self._try_pause(container_id)
             # Not before: a watchdog that ran out during the pause would thaw too early, and
             # nobody would afterwards.
             watchdog.start()
+            paused = time.monotonic() - hold.started
             yield hold
         finally:
             watchdog.cancel()
+            held = time.monotonic() - hold.started
             release.now()
+            log.info(
+                "thawed container=%s pause=%.3f held=%.3f thaw=%.3f",
+                container_id,
+                paused,
+                held,
+                hold.seconds,
+            )
             self._held.discard(container_id)
 
     def recover(self) -> list[str]:
@@ -182,6 +196,8 @@ class _Release:
         with self._lock:
             if self._done:
                 return
+            # Marked first: it may change before the call has returned.
+            self._hold.over = self._hold.frozen
             if self._freezer._resume(self._container_id):
                 self._done = True
                 # A pause that was given up may still come true: then recover() has to know.

@@ -34,6 +34,9 @@ class HomeDefaults:
         if not (change.path + "/").startswith(self._home + "/"):
             return None
         path = self._defaults + change.path[len(self._home) :]
+        if change.known:
+            # What the layers have of it, they have in both places.
+            return path
         if change.kind is Kind.WHITEOUT and not self._exists(path):
             return None
         if change.kind is Kind.OPAQUE and not self._exists(path.rpartition("/")[0]):

@@ -77,7 +77,8 @@ class TarWriter:
         self._leave_out = leave_out
         self._largest_file = largest_file
         self._progress = progress
-        self._live = live
+        # False while nothing can change: then nothing has to be done about later changes.
+        self.live = live
         self._links: dict[tuple[int, int], tuple[str, int]] = {}
         self._buffer: list[bytes] = []
         self._buffered = 0
@@ -176,7 +177,7 @@ class TarWriter:
                 change.taken = change.settled = False
                 return
             change.stat, change.seen_at = opened, time.time_ns()
-            if self._live and opened.st_ctime_ns > change.seen_at - _WRITTEN_BACK_NS:
+            if self.live and opened.st_ctime_ns > change.seen_at - _WRITTEN_BACK_NS:
                 _libc.sync_file_range(
                     fd, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE
                 )

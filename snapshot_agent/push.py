@@ -15,6 +15,7 @@ from oci.upload import BlobSource, bytes_source, file_source
 
 from .base import Base, NodeBlobs, unavailable
 from .image_spec import is_distributable
+from .pushed import Pushed
 from .registries import Registries
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Pusher:
     ) -> None:
         self._registries = registries
         self._node = node
-        self._repository = repository
+        self.repository = repository
         self._mirror = mirror_repository(registries.settings.prefix)
         self._progress = progress
         self._client = registries.own
@@ -61,38 +62,56 @@ class Pusher:
             for layer in wanted.values():
                 group.create_task(one(layer))
 
-    async def new_layer(self, layer: Descriptor, path: Path) -> None:
-        await self._send(self._repository, layer, file_source(str(path)))
+    async def has(self, pushed: Pushed) -> bool:
+        """Have the layers of an earlier save here too; False when the registry lost one."""
+        for digest in pushed.digests:
+            if await self._client.head_blob(self.repository, digest) is None:
+                same = pushed.repository == self.repository
+                if same or not await self._client.mount_blob(
+                    self.repository, digest, pushed.repository
+                ):
+                    return False
+        return True
+
+    async def new_layers(self, layers: Sequence[tuple[Descriptor, Path]]) -> None:
+        """What was captured, side by side."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(layer: Descriptor, path: Path) -> None:
+            async with limit:
+                await self._send(self.repository, layer, file_source(str(path)))
+
+        async with asyncio.TaskGroup() as group:
+            for layer, path in layers:
+                group.create_task(one(layer, path))
 
     async def config(self, data: bytes, descriptor: Descriptor) -> None:
-        await self._send(self._repository, descriptor, bytes_source(data))
+        await self._send(self.repository, descriptor, bytes_source(data))
 
     async def manifest(self, data: bytes, tag: str) -> Digest:
         """By digest first: a tag never names something that is not whole."""
         digest = Digest.of(data)
-        await self._client.put_manifest(self._repository, digest, data, OCI_MANIFEST)
-        await self._client.put_manifest(self._repository, tag, data, OCI_MANIFEST)
+        await self._client.put_manifest(self.repository, digest, data, OCI_MANIFEST)
+        await self._client.put_manifest(self.repository, tag, data, OCI_MANIFEST)
         return digest
 
     async def _base_layer(
         self, layer: Descriptor, sources: Sequence[Reference]
     ) -> None:
-        if await self._client.head_blob(self._repository, layer.digest) is not None:
+        if await self._client.head_blob(self.repository, layer.digest) is not None:
             return self._progress(layer.size)
         own = [
             source.repository for source in sources if self._registries.is_own(source)
         ]
         for repository in [*own, self._mirror]:
-            if await self._client.mount_blob(
-                self._repository, layer.digest, repository
-            ):
+            if await self._client.mount_blob(self.repository, layer.digest, repository):
                 return self._progress(layer.size)
         await self._fetch(self._mirror, layer, sources)
         if not await self._client.mount_blob(
-            self._repository, layer.digest, self._mirror
+            self.repository, layer.digest, self._mirror
         ):
             # A registry without mounts keeps the blob twice.
-            await self._fetch(self._repository, layer, sources)
+            await self._fetch(self.repository, layer, sources)
 
     async def _fetch(
         self, repository: str, layer: Descriptor, sources: Sequence[Reference]

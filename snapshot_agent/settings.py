@@ -139,6 +139,13 @@ class SnapshotAgent(Application):
             "change just then may be saved half written, and are named in the result."
         ),
     ).tag(config=True)
+    freeze_budget = Float(
+        0.1,
+        help=(
+            "Seconds that a desktop may stand still. What there is no time for is taken right "
+            "after that, and named in the result."
+        ),
+    ).tag(config=True)
     freeze_deadline = Float(
         10.0,
         help="Seconds after which a desktop is thawed whatever is still to be read.",
@@ -159,6 +166,13 @@ class SnapshotAgent(Application):
         help=(
             "By how much a save steps back behind what else wants a processor, 0 to 19; above 0 "
             "it also reads the disk only when nobody else does, where the kernel knows that."
+        ),
+    ).tag(config=True)
+    layer_bytes = Int(
+        256 << 20,
+        help=(
+            "Above so many bytes (not packed) what is saved goes as several layers, which are sent "
+            "and fetched side by side; some four at most, whatever there is."
         ),
     ).tag(config=True)
     zstd_level = Int(

@@ -70,10 +70,24 @@ class Spool:
         self._room.take(count)
         self._sizes[name] = self._sizes.get(name, 0) + count
 
-    def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+    def twin(self) -> Spool:
+        """The same folder, counted by itself."""
+        made = Spool(self._room, "")
+        made.path = self.path
+        return made
+
+    def hide(self, name: str) -> None:
+        """Take a file's name away: it is there as long as it is open, and counts until `forget`."""
+        (self.path / name).unlink()
+
+    def forget(self) -> None:
+        """Give back what hidden files have taken; they are closed."""
         self._room.give_back(sum(self._sizes.values()))
         self._sizes.clear()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.forget()
 
     @staticmethod
     def clean(root: Path) -> int:

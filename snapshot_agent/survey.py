@@ -38,6 +38,11 @@ class LeftOut:
     def __call__(self, path: str, reason: str, size: int) -> None:
         self._found[path, reason] = self._found.get((path, reason), 0) + size
 
+    def copy(self) -> LeftOut:
+        made = LeftOut()
+        made._found = dict(self._found)
+        return made
+
     def to_list(self) -> list[dict[str, Any]]:
         """The largest first, and secrets before everything: these a person asks about."""
         order = sorted(

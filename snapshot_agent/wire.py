@@ -22,6 +22,8 @@ from .requests import ID, choice, match, text, wrong
 
 # A manifest's limit for a configuration, and a thousand paths, both with every byte escaped.
 MESSAGE_LIMIT = 32 * 1024 * 1024
+# No image has more layers.
+_MOST_EARLIER = 100
 
 _SPOOLED = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 
@@ -50,10 +52,14 @@ class Look:
 
 @dataclass(frozen=True)
 class CaptureRequest(Look):
-    """`config` is the configuration of the image below; its digest says whether it is true."""
+    """`config` is the configuration of the image below; its digest says whether it is true.
+
+    `earlier` are the layers of this desktop's last save, when the registry still has them.
+    """
 
     id: str
     config: str
+    earlier: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,15 @@ class BaseRecord:
 
 
 @dataclass(frozen=True)
+class EarlierLayer:
+    """A layer that the registry has from an earlier save."""
+
+    diff_id: Digest
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True)
 class SpooledLayer:
     """A finished layer: the name of its file in the folder of its save, and its digests."""
 
@@ -88,8 +103,9 @@ class SpooledLayer:
 
 @dataclass(frozen=True)
 class Taken:
-    """What a capture ends with when it goes well."""
+    """What a capture ends with when it goes well: its layers go on top of the earlier ones."""
 
+    earlier: tuple[EarlierLayer, ...]
     layers: tuple[SpooledLayer, ...]
     content_bytes: int
     frozen: float
@@ -99,6 +115,11 @@ class Taken:
     packages: dict[str, Any]
     biggest: list[dict[str, Any]]
     peak_memory: int
+
+    @property
+    def all_layers(self) -> list[EarlierLayer | SpooledLayer]:
+        """All of them, the lowest first."""
+        return [*self.earlier, *self.layers]
 
 
 @dataclass(frozen=True)
@@ -153,6 +174,7 @@ def capture_request(body: Any) -> CaptureRequest:
         seen.exclude,
         match(body, "id", ID),
         text(body, "config", MANIFEST_LIMIT),
+        _earlier(body),
     )
 
 
@@ -162,6 +184,13 @@ def digest(body: Any) -> Digest:
         return Digest(text(body, "digest", 200))
     except InvalidReference as error:
         raise wrong("digest", "is none") from error
+
+
+def _earlier(body: Any) -> tuple[Digest, ...]:
+    found = body.get("earlier", [])
+    if not isinstance(found, list) or len(found) > _MOST_EARLIER:
+        raise wrong("earlier", "must be a short list")
+    return tuple(digest({"digest": one}) for one in found)
 
 
 # What the capture half answers, read by api
@@ -197,7 +226,8 @@ def event(line: Any) -> Event:
             raise told(fields)
         if kind == "taken":
             layers = tuple(_layer(one) for one in fields["layers"])
-            return Taken(**{**fields, "layers": layers})
+            earlier = tuple(_earlier_layer(one) for one in fields["earlier"])
+            return Taken(**{**fields, "layers": layers, "earlier": earlier})
         return _KINDS[kind](**fields)
     except (
         AttributeError,
@@ -207,6 +237,12 @@ def event(line: Any) -> Event:
         InvalidReference,
     ) as error:
         raise Malformed("no event of a capture") from error
+
+
+def _earlier_layer(fields: Any) -> EarlierLayer:
+    return EarlierLayer(
+        Digest(fields["diff_id"]), Digest(fields["digest"]), int(fields["size"])
+    )
 
 
 def _layer(fields: Any) -> SpooledLayer:

@@ -16,6 +16,7 @@ from snapshot_agent.errors import AgentError, BadRequest, TooMuch
 from snapshot_agent.wire import (
     BaseRecord,
     CaptureRequest,
+    EarlierLayer,
     Event,
     Malformed,
     Place,
@@ -27,6 +28,7 @@ from snapshot_agent.wire import (
 
 DIGEST = Digest("sha256:" + "a" * 64)
 TAKEN = Taken(
+    earlier=(EarlierLayer(DIGEST, DIGEST, 5),),
     layers=(SpooledLayer("first.tar.zst", DIGEST, DIGEST, 7),),
     content_bytes=1,
     frozen=0.1,
@@ -76,8 +78,9 @@ def test_a_request_arrives_as_it_was() -> None:
         "exclude": ["/home/a"],
         "id": "one",
         "config": "{}",
+        "earlier": [DIGEST],
     }
-    wanted = CaptureRequest(place, False, ("/home/a",), "one", "{}")
+    wanted = CaptureRequest(place, False, ("/home/a",), "one", "{}", (DIGEST,))
     assert wire.capture_request(sent(body)) == wanted
 
 

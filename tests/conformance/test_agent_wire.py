@@ -56,6 +56,8 @@ RESULT = {
     "layers": int,
     "new_bytes": int,
     "new_layers": dict,
+    "unchanged": bool,
+    "kept_layers": int,
     "changed_bytes": int,
     "entries": int,
     "packages": PACKAGES,

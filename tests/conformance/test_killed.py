@@ -40,7 +40,8 @@ def registry() -> Iterator[RegistryServer]:
 async def programs(
     node: Node, proxy: FaultProxy, tmp_path: Path
 ) -> AsyncIterator[Programs]:
-    async with running_programs(node, proxy.url, tmp_path) as made:
+    # Time enough to be killed while the desktop stands still.
+    async with running_programs(node, proxy.url, tmp_path, freeze_budget=60.0) as made:
         yield made
 
 

@@ -21,7 +21,7 @@ from tests.images import Image, push_image
 from tests.trees import Node as TreeNode
 from tests.trees import apply, differences, snapshot
 
-from .agents import Agent
+from .agents import Agent, running_agent
 from .nodes import TOKEN, Node, run
 from .overlays import can_mount
 from .registries import RegistryServer
@@ -258,7 +258,7 @@ async def test_a_desktop_that_somebody_else_has_paused_stays_paused(
 
 
 async def test_a_busy_desktop(
-    node: Node, agent: Agent, client: RegistryClient, tmp_path: Path
+    node: Node, registry: RegistryServer, client: RegistryClient, tmp_path: Path
 ) -> None:
     """A program that rewrites files all the time: each is saved as it was at one moment."""
     if node.fake is not None:
@@ -270,7 +270,11 @@ async def test_a_busy_desktop(
     command = [*node.ctr, "tasks", "exec", "--exec-id", "busy", node.container_id]
     with subprocess.Popen([*command, "/bin/busybox", "sh", "-c", script]) as busy:
         await asyncio.sleep(0.5)
-        result = await agent.result()
+        # Time for all of it, on a slow machine too: what is taken after a thaw is of no moment.
+        async with running_agent(
+            node, registry.url, tmp_path / "agent", freeze_budget=5.0
+        ) as agent:
+            result = await agent.result()
         got = await rebuilt(client, result, tmp_path / "mine")
         subprocess.run(
             [

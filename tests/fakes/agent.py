@@ -99,7 +99,8 @@ class FakeAgent:
             digest = await client.put_manifest(
                 where, tag(body["number"]), manifest, MANIFEST
             )
-        layers = {"new_layers": {str(Digest.of(layer)): 100}}
+        layers: dict[str, Any] = {"new_layers": {str(Digest.of(layer)): 100}}
+        layers |= {"unchanged": False, "kept_layers": 0}
         return {**_result(str(digest), where), **layers, **self.result}
 
 
