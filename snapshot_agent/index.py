@@ -14,7 +14,17 @@ from collections.abc import Generator, Iterator
 from typing import BinaryIO, NamedTuple
 
 from . import overlay
-from .changes import MAX_DEPTH, Change, Frame, Kind, Row, Walker, kind_of, scan
+from .changes import (
+    MAX_DEPTH,
+    Change,
+    Frame,
+    Kind,
+    Row,
+    Walker,
+    kind_of,
+    scan,
+    too_long,
+)
 from .exclusions import hides_whiteouts
 
 _ABSENT = Row("", -1, -1, False)
@@ -104,7 +114,7 @@ class Index:
             if stat.S_ISDIR(st.st_mode):
                 frame.todo.append((name, st))
             elif changed:
-                yield from self._changed(frame, name, st, row)
+                yield from self._changed(walker, frame, name, st, row)
 
     def _deleted(
         self, walker: Walker, frame: Frame, name: str, row: Row
@@ -118,15 +128,22 @@ class Index:
             yield from _with_parents(frame, change)
 
     def _changed(
-        self, frame: Frame, name: str, found: os.stat_result, row: Row
+        self,
+        walker: Walker,
+        frame: Frame,
+        name: str,
+        found: os.stat_result,
+        row: Row,
     ) -> Iterator[Change]:
         if frame.state.child(name).reason is not None:
             return
         kind = kind_of(found)
+        if frame.depth >= MAX_DEPTH or too_long(frame.join(name)):
+            return
         if kind is None or name.startswith(overlay.WHITEOUT_PREFIX):
-            # A socket has taken the place of what was captured.
-            if row.taken:
-                yield from _with_parents(frame, _deletion(frame, name))
+            # A socket has taken the place of what was captured, or of what the image has.
+            if row.inode != 0:
+                yield from self._deleted(walker, frame, name, row)
             return
         if kind is Kind.FILE:
             overlay.check_data(name, frame.fd, found)
@@ -138,7 +155,7 @@ class Index:
     ) -> Generator[Change, None, Frame | None]:
         if frame.state.child(name).reason is not None or frame.depth >= MAX_DEPTH:
             return None
-        if name.startswith(overlay.WHITEOUT_PREFIX):
+        if name.startswith(overlay.WHITEOUT_PREFIX) or too_long(frame.join(name)):
             return None
         known = self._directories.get(frame.join(name))
         changed = name in frame.changed

@@ -54,7 +54,7 @@ class TarWriter:
 
     - a file has exactly the size that its header says: it is padded or cut when it changes
       while it is read, and its change is marked as not settled;
-    - names of one inode are written once and linked, symbolic links included;
+    - names of one inode are written once and linked, whatever it is;
     - a hole is not read, though it is written: layers have no sparse files;
     - a file with a canary in it is left out and reported;
     - no user or group names, no access or change times: the same tree gives the same bytes.
@@ -127,7 +127,7 @@ class TarWriter:
 
     def _add_entry(self, change: Change) -> None:
         assert change.stat is not None
-        linked = change.stat.st_nlink > 1 and change.kind in (Kind.FILE, Kind.LINK)
+        linked = change.stat.st_nlink > 1 and change.kind is not Kind.DIRECTORY
         if linked and self._add_link(change):
             return
         if change.kind is Kind.FILE:
@@ -162,7 +162,7 @@ class TarWriter:
         else:
             info.type = _TYPES[change.kind]
         if change.kind is Kind.LINK:
-            info.linkname = os.readlink(change.name, dir_fd=change.dir_fd)
+            info.linkname = _target(change)
         self._header(info)
 
     def _add_file(self, change: Change) -> None:
@@ -245,6 +245,15 @@ def _info(change: Change) -> tarfile.TarInfo:
     # Whole seconds, as in every image; rounded down, never up into the future.
     info.mtime = change.stat.st_mtime_ns // 10**9
     return info
+
+
+def _target(change: Change) -> str:
+    try:
+        return os.readlink(change.name, dir_fd=change.dir_fd)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise OSError(errno.ESTALE, "no link any more") from error
+        raise
 
 
 def _pax(change: Change) -> dict[str, str]:
