@@ -122,6 +122,7 @@ class CaptureSession:
             mounts=desktop.mounts,
             asked=self.request.exclude,
             include_home=self.request.include_home,
+            table=self._tools.settings.table,
         )
         self._spool.make()
         found = survey(desktop, rules, self._check)

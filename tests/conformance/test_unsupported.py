@@ -1,4 +1,4 @@
-"""Filesystems and runtimes that cannot be saved exactly: refused, the real thing where it can be made.
+"""What cannot be saved exactly is refused: the real thing where it can be made here.
 
 What is recorded instead (gVisor, Kata, fuse-overlayfs, ...) stands in docs/security.md.
 """
@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_agent.container import UnsupportedContainer, overlay_directories
+from snapshot_agent.container import overlay_directories
 from snapshot_agent.containerd import Mount
+from snapshot_agent.errors import UnsupportedContainer
 from snapshot_agent.overlay import Strange
 from snapshot_agent.preflight import NotReady, check_capabilities
 from tests.images import Image
