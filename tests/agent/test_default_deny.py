@@ -14,6 +14,7 @@ from snapshot_agent.exclusions import (
     Rules,
     changed,
 )
+from snapshot_agent.settings import SnapshotAgent
 
 HOMES = ("home/jovyan", "home/other", "root")
 
