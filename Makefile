@@ -1,5 +1,5 @@
 # Every target is one line that calls a script of the same name in scripts/.
-.PHONY: demo demo-down test bench bench-agent bench-frames bench-service lint images install clean
+.PHONY: demo demo-down test test-nightly bench bench-agent bench-frames bench-service lint images install clean
 
 demo:
 	@scripts/demo
@@ -9,6 +9,9 @@ demo-down:
 
 test:
 	@scripts/test
+
+test-nightly:
+	@DESKTOPS_ROUNDS=1000 .venv/bin/python -m pytest -q --timeout 3600 tests/conformance/test_differential.py
 
 bench:
 	@.venv/bin/python scripts/bench

@@ -17,7 +17,7 @@ from .changes import Change, Kind, Walker, size_of
 from .container import Desktop, check_still_there
 from .containerd import Containerd
 from .errors import SAFE, SecretFound
-from .exclusions import Rules, printable, volumes
+from .exclusions import TABLE, Rules, Table, printable, volumes
 from .freeze import Freezer, Hold
 from .home_defaults import HomeDefaults
 from .index import Index
@@ -60,6 +60,7 @@ class CaptureSettings:
     zstd_threads: int = 0
     largest_file: int = 64 << 30
     home_defaults: str = "home_nbuser_default"
+    table: Table = TABLE
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from .capture_session import CaptureLimits, NodeTools
 from .captures import Captures
 from .container import Bounds
 from .containerd import Containerd
-from .exclusions import relative
+from .exclusions import changed, relative
 from .freeze import Freezer
 from .images import NodeImages
 from .limits import raise_file_limit, share_memory, step_back
@@ -132,6 +132,7 @@ class CaptureProgram(SnapshotAgent):
             zstd_threads=self.zstd_threads,
             largest_file=self.largest_file,
             home_defaults=relative(self.home_defaults),
+            table=changed(self.leave_out, self.keep),
         )
 
 

@@ -132,6 +132,7 @@ class CaptureSession:
             mounts=desktop.mounts,
             asked=self.request.exclude,
             include_home=self.request.include_home,
+            table=self._tools.settings.table,
         )
         tools = self._tools
         self._spool.make()

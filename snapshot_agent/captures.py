@@ -104,6 +104,7 @@ class Captures:
             mounts=desktop.mounts,
             asked=look.exclude,
             include_home=look.include_home,
+            table=self._tools.settings.table,
         )
         found = survey(desktop, rules, lambda: None)
         return {

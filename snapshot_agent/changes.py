@@ -29,6 +29,9 @@ _VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
 # A descriptor is open for every directory on the way; deeper trees are reported, not followed.
 MAX_DEPTH = 500
 
+# The kernel takes 4,095 bytes, and an image is unpacked below some folder of the node.
+LONGEST_PATH = 3840
+
 
 class Kind(enum.Enum):
     """What a change becomes in a layer."""
@@ -265,9 +268,17 @@ class Walker:
             kind is None
             or name.startswith(overlay.WHITEOUT_PREFIX)
             or frame.depth >= MAX_DEPTH
+            or too_long(path)
         ):
             self._leave_out(path, reason or SPECIAL, size_of(found))
-            frame.rows.append(Row(name, found.st_ino, found.st_ctime_ns, False))
+            hides = kind is None and reason is None
+            deleted = self.whiteout(frame, name) if hides else None
+            if deleted is None:
+                frame.rows.append(Row(name, found.st_ino, found.st_ctime_ns, False))
+            else:
+                # A socket in the place of what the image has: without it that would come back.
+                yield deleted
+                frame.rows.append(Row(name, 0, 0, True))
             return None
         if reason is not None:
             return (yield from self._excluded(frame, name, found, reason))
@@ -337,6 +348,12 @@ def directory(frame: Frame) -> Change:
     change.stat, change.seen_at = os.fstat(frame.fd), frame.seen_at
     change.frame = frame.parent
     return change
+
+
+def too_long(path: str) -> bool:
+    """True for what could be saved and pushed, and then be unpacked by no node."""
+    # Most paths are short; only the others are looked at closely.
+    return len(path) * 4 > LONGEST_PATH and len(os.fsencode(path)) > LONGEST_PATH
 
 
 def kind_of(found: os.stat_result) -> Kind | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ _KIND = "io.cri-containerd.kind"
 
 # runc, and what speaks like it; gVisor and Kata keep the changes elsewhere.
 _RUNTIMES = frozenset({"io.containerd.runc.v2", "io.containerd.runtime.v1.linux"})
+# Programs that do as runc does, NVIDIA's around it; what a shim is told to start may be any.
+_PROGRAMS = re.compile(r"runc|crun|youki|nvidia-container-runtime(\.[a-z]+)?")
 # Options that say nothing about where content lies. An unknown one is never guessed.
 _HARMLESS = frozenset(
     {
@@ -153,12 +156,25 @@ def _check_identity(
 def _check_kind(container: Container, snapshot: Snapshot) -> None:
     if container.runtime not in _RUNTIMES:
         raise UnsupportedContainer("runtime", f"it runs under {container.runtime}")
+    program = os.path.basename(container.program) or "runc"
+    if _PROGRAMS.fullmatch(program) is None:
+        raise UnsupportedContainer("runtime", f"it runs under {program}")
     if not snapshot.active:
         raise UnsupportedContainer("snapshotter", "its filesystem is not writable")
-    if any(label.endswith(("uidmapping", "gidmapping")) for label in snapshot.labels):
+    noted = any(one.endswith(("uidmapping", "gidmapping")) for one in snapshot.labels)
+    if noted or _has_user_namespace(container.spec):
         raise UnsupportedContainer(
             "user_namespace", "its pod has a user namespace of its own"
         )
+
+
+def _has_user_namespace(spec: dict[str, Any]) -> bool:
+    linux = spec.get("linux") or {}
+    namespaces = linux.get("namespaces") or ()
+    # Its own, or one that it joins: in both its files belong to shifted users.
+    return bool(linux.get("uidMappings") or linux.get("gidMappings")) or any(
+        one.get("type") == "user" for one in namespaces
+    )
 
 
 def _check_place(upper: str, lowers: tuple[str, ...], roots: Iterable[str]) -> None:

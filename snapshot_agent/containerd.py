@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, empty_pb2
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 
 from oci.manifest import Descriptor
 from oci.reference import Digest
@@ -23,6 +25,25 @@ from ._containerd_api.services.version.v1 import version_pb2
 
 # Manifests and mounts are small; content comes in pieces below gRPC's limit.
 _OPTIONS = [("grpc.max_receive_message_length", 16 * 1024 * 1024)]
+
+
+def _runc_options() -> Any:
+    """The one field that matters of containerd's api/types/runc/options/oci.proto."""
+    file = descriptor_pb2.FileDescriptorProto(name="runc_options", package="desktops")
+    message = file.message_type.add(name="Options")
+    field = descriptor_pb2.FieldDescriptorProto
+    message.field.add(
+        name="binary_name",
+        number=6,
+        type=field.TYPE_STRING,
+        label=field.LABEL_OPTIONAL,
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return GetMessageClass(pool.FindMessageTypeByName("desktops.Options"))
+
+
+_RuncOptions = _runc_options()
 
 
 class ContainerdError(Exception):
@@ -48,6 +69,8 @@ class Container:
     id: str
     image: str
     runtime: str
+    # The program that the runtime starts in place of runc; empty: runc.
+    program: str
     snapshotter: str
     snapshot_key: str
     labels: dict[str, str]
@@ -115,6 +138,7 @@ class Containerd:
             id=found.id,
             image=found.image,
             runtime=found.runtime.name,
+            program=_program(found.runtime.options),
             snapshotter=found.snapshotter,
             snapshot_key=found.snapshot_key,
             labels=dict(found.labels),
@@ -224,6 +248,16 @@ def _image(image: Any) -> Image:
         name=image.name,
         target=Descriptor(target.media_type, Digest(target.digest), target.size),
     )
+
+
+def _program(options: any_pb2.Any) -> str:
+    """BinaryName of the options of runc's shim."""
+    if not options.type_url.endswith("containerd.runc.v1.Options"):
+        return ""
+    try:
+        return str(_RuncOptions.FromString(options.value).binary_name)
+    except DecodeError as error:
+        raise ContainerdError("the runtime's options cannot be read") from error
 
 
 def _json_object(value: bytes) -> dict[str, Any]:

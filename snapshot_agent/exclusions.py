@@ -14,7 +14,9 @@ ASKED, HOME, SPECIAL = "asked", "home", "special"
 
 # A pattern names a path of which nothing is taken; with `/*` at the end the directory itself
 # stays. `*` matches within one component. `~` stands for every home: the pod's, /root, /home/*.
-TABLE: tuple[tuple[str, str], ...] = (
+Table = tuple[tuple[str, str], ...]
+
+TABLE: Table = (
     # Not tmpfs under CRI: containerd mounts nothing on /run.
     ("run/*", RUNTIME),
     ("var/run/*", RUNTIME),
@@ -92,7 +94,6 @@ TABLE: tuple[tuple[str, str], ...] = (
         (f"~/.config/{browser}/*/{what}", SECRET)
         for browser in ("chromium*", "google-chrome*", "microsoft-edge*", "vivaldi*")
         for what in (
-            "Login Data*",
             "Cookies*",
             "Network",
             "Web Data*",
@@ -134,8 +135,9 @@ class Rules:
         mounts: Iterable[str],
         asked: Iterable[str],
         include_home: bool,
+        table: Table = TABLE,
     ) -> None:
-        """Absolute paths."""
+        """Absolute paths; `table` is what `changed` makes of ours."""
         self.home = relative(home)
         self.mounts = tuple(sorted({relative(mount) for mount in mounts} - {""}))
         asked = sorted({relative(path) for path in asked} - {""})
@@ -145,7 +147,7 @@ class Rules:
         root = _Node()
         for mount in self.mounts:
             root.add([_literal(part) for part in mount.split("/")], MOUNT)
-        for pattern, reason in TABLE:
+        for pattern, reason in table:
             for parts in _expanded(pattern, self.home):
                 root.add(parts, reason)
         for path in asked:
@@ -225,6 +227,28 @@ _LITERAL = "/"
 # Where several apply: a mount is never looked into, and a person sees the gravest reason.
 _ORDER = (MOUNT, SECRET, RUNTIME, CACHE, SPECIAL, ASKED, HOME)
 _NO_RULES = State(())
+
+
+def changed(more: Iterable[str], less: Iterable[str]) -> Table:
+    """Our table with an administrator's patterns, and without those that they take out.
+
+    ValueError for a pattern that begins neither with `/` nor with `~/`, or that is to be taken
+    out and is not in the table: a rule that silently does nothing would be worse than none.
+    """
+    kept = {_pattern(one) for one in less}
+    unknown = kept - {pattern for pattern, _ in TABLE}
+    if unknown:
+        raise ValueError(f"not in the list, so not to be kept: {sorted(unknown)}")
+    ours = tuple(one for one in TABLE if one[0] not in kept)
+    return ours + tuple((_pattern(one), SECRET) for one in more)
+
+
+def _pattern(text: str) -> str:
+    pattern = text if text.startswith("~/") else text.removeprefix("/")
+    parts = pattern.removeprefix("~/").split("/")
+    if not text.startswith(("/", "~/")) or not all(parts) or {".", ".."} & set(parts):
+        raise ValueError(f"{text!r} must begin with / or ~/ and name a path below it")
+    return pattern
 
 
 def hides_whiteouts(reason: str) -> bool:

@@ -25,6 +25,7 @@ from .changes import (
     directory,
     kind_of,
     scan,
+    too_long,
 )
 from .exclusions import hides_whiteouts
 
@@ -180,7 +181,7 @@ class Index:
                 frame.todo.append((name, st))
                 rows.append(_directory_row(frame, name, st))
             elif changed:
-                rows.append((yield from self._changed(frame, name, st, row)))
+                rows.append((yield from self._changed(walker, frame, name, st, row)))
             else:
                 rows.append(row)
         self.record(frame.path, frame.opaque, rows)
@@ -199,17 +200,21 @@ class Index:
         return Row(name, 0, 0, change is not None)
 
     def _changed(
-        self, frame: Frame, name: str, found: os.stat_result, row: Row
+        self,
+        walker: Walker,
+        frame: Frame,
+        name: str,
+        found: os.stat_result,
+        row: Row,
     ) -> Generator[Change, None, Row]:
         left_out = Row(name, found.st_ino, found.st_ctime_ns, False)
-        if frame.state.child(name).reason is not None:
-            return left_out
         kind = kind_of(found)
-        if kind is None or name.startswith(overlay.WHITEOUT_PREFIX):
-            # A socket has taken the place of what was captured.
-            if row.taken:
-                yield from _with_parents(frame, _deletion(frame, name))
+        if _not_entered(frame, name):
             return left_out
+        if kind is None:
+            # A socket has taken the place of what was captured, or of what the image has.
+            row = yield from self._deleted(walker, frame, name, row)
+            return row if row.taken else left_out
         if kind is Kind.FILE:
             overlay.check_data(name, frame.fd, found)
         change = Change(frame.join(name), kind, name, frame.fd, found, frame.seen_at)
@@ -289,6 +294,7 @@ def _not_entered(frame: Frame, name: str) -> bool:
         frame.state.child(name).reason is not None
         or frame.depth >= MAX_DEPTH
         or name.startswith(overlay.WHITEOUT_PREFIX)
+        or too_long(frame.join(name))
     )
 
 

@@ -54,9 +54,9 @@ class TarWriter:
 
     - a file has exactly the size that its header says: it is padded or cut when it changes
       while it is read, and its change is marked as not settled;
-    - names of one inode are written once and linked, symbolic links included;
+    - names of one inode are written once and linked, whatever it is;
     - a hole is not read, though it is written: layers have no sparse files;
-    - a file with a canary in it is left out and reported;
+    - what has a canary in its content, name, target or attributes is left out and reported;
     - no user or group names, no access or change times: the same tree gives the same bytes.
     """
 
@@ -128,7 +128,7 @@ class TarWriter:
 
     def _add_entry(self, change: Change) -> None:
         assert change.stat is not None
-        linked = change.stat.st_nlink > 1 and change.kind in (Kind.FILE, Kind.LINK)
+        linked = change.stat.st_nlink > 1 and change.kind is not Kind.DIRECTORY
         if linked and self._add_link(change):
             return
         if change.kind is Kind.FILE:
@@ -148,7 +148,10 @@ class TarWriter:
         change.settled = seen == change.stat.st_ctime_ns
         info = _info(change)
         info.type, info.linkname = tarfile.LNKTYPE, path
-        self._header(info)
+        if self._tells(info):
+            self._refuse(change, SECRET)
+        else:
+            self._header(info)
         return True
 
     def _add_special(self, change: Change) -> None:
@@ -163,7 +166,9 @@ class TarWriter:
         else:
             info.type = _TYPES[change.kind]
         if change.kind is Kind.LINK:
-            info.linkname = os.readlink(change.name, dir_fd=change.dir_fd)
+            info.linkname = _target(change)
+        if self._tells(info):
+            return self._refuse(change, SECRET)
         self._header(info)
 
     def _add_file(self, change: Change) -> None:
@@ -202,6 +207,8 @@ class TarWriter:
         if scanner.hit(first):
             return self._refuse(change, SECRET)
         info.pax_headers = _pax(change)
+        if self._tells(info):
+            return self._refuse(change, SECRET)
         self._header(info)
         self._content(first)
         for piece in pieces:
@@ -213,7 +220,19 @@ class TarWriter:
     def _refuse(self, change: Change, reason: str) -> None:
         assert change.stat is not None
         change.taken = False
-        self._leave_out(change.path, reason, size_of(change.stat))
+        path = os.fsencode(change.path)
+        for value in self._canaries:
+            # What is left out is told to people, and kept.
+            path = path.replace(value, b"...")
+        self._leave_out(os.fsdecode(path), reason, size_of(change.stat))
+
+    def _tells(self, info: tarfile.TarInfo) -> bool:
+        """True when a name, a link's target or an attribute holds a secret."""
+        if not self._canaries:
+            return False
+        told = "\0".join([info.name, info.linkname, *info.pax_headers.values()])
+        data = told.encode("utf-8", "surrogateescape")
+        return any(value in data for value in self._canaries)
 
     def _content(self, piece: bytes) -> None:
         self._push(piece)
@@ -246,6 +265,15 @@ def _info(change: Change) -> tarfile.TarInfo:
     # Whole seconds, as in every image; rounded down, never up into the future.
     info.mtime = change.stat.st_mtime_ns // 10**9
     return info
+
+
+def _target(change: Change) -> str:
+    try:
+        return os.readlink(change.name, dir_fd=change.dir_fd)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise OSError(errno.ESTALE, "no link any more") from error
+        raise
 
 
 def _pax(change: Change) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from traitlets import Bool, Float, Int, List, TraitError, Unicode, validate
 from traitlets.config import Application, catch_config_error
 
+from .exclusions import changed
 from .room import quantity
 
 
@@ -190,6 +191,24 @@ class SnapshotAgent(Application):
         64 << 30,
         help="Files above so many bytes are left out; a sparse file counts with its holes.",
     ).tag(config=True)
+    leave_out = List(
+        Unicode(),
+        [],
+        help=(
+            "More paths that never go into an image, besides those that "
+            "snapshot_agent/exclusions.py lists: /srv/keys, ~/.mytool/*.pem. ~ is every home, * "
+            "matches within one name; with /* at the end the folder itself stays. They are "
+            "reported as secrets."
+        ),
+    ).tag(config=True)
+    keep = List(
+        Unicode(),
+        [],
+        help=(
+            "Patterns of that list that do go into images, written as they stand there: ~/.npmrc. "
+            "Only set this if no such file in your desktops holds a password."
+        ),
+    ).tag(config=True)
     home_defaults = Unicode(
         "/home_nbuser_default",
         help=(
@@ -241,6 +260,16 @@ class SnapshotAgent(Application):
         if most < 0:
             raise TraitError(f"{proposal['trait'].name} must not be below 0")
         return most
+
+    @validate("leave_out", "keep")
+    def _valid_patterns(self, proposal: Any) -> list[str]:
+        patterns = list(proposal["value"])
+        added = proposal["trait"].name == "leave_out"
+        try:
+            changed(patterns if added else (), () if added else patterns)
+        except ValueError as error:
+            raise TraitError(f"{proposal['trait'].name}: {error}") from error
+        return patterns
 
     @validate("spool_limit")
     def _valid_limit(self, proposal: Any) -> str:

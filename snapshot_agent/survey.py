@@ -25,6 +25,8 @@ from .overlay import Strange
 _BIGGEST = 10
 # Enough to read, and few enough for a dialog.
 _MOST_LEFT_OUT = 100
+# So many are kept before the small ones are forgotten: a million files in /tmp are left out, too.
+_MOST_KEPT = 10_000
 
 
 class LeftOut:
@@ -37,6 +39,8 @@ class LeftOut:
 
     def __call__(self, path: str, reason: str, size: int) -> None:
         self._found[path, reason] = self._found.get((path, reason), 0) + size
+        if len(self._found) >= _MOST_KEPT:
+            self._found = dict(self._ordered()[: _MOST_KEPT // 2])
 
     def copy(self) -> LeftOut:
         made = LeftOut()
@@ -45,14 +49,16 @@ class LeftOut:
 
     def to_list(self) -> list[dict[str, Any]]:
         """The largest first, and secrets before everything: these a person asks about."""
-        order = sorted(
+        return [
+            {"path": printable(path), "reason": reason, "bytes": size}
+            for (path, reason), size in self._ordered()[:_MOST_LEFT_OUT]
+        ]
+
+    def _ordered(self) -> list[tuple[tuple[str, str], int]]:
+        return sorted(
             self._found.items(),
             key=lambda one: (one[0][1] != SECRET, -one[1], one[0]),
         )
-        return [
-            {"path": printable(path), "reason": reason, "bytes": size}
-            for (path, reason), size in order[:_MOST_LEFT_OUT]
-        ]
 
 
 class Biggest:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,9 +116,20 @@ def _tar(tree: Path) -> bytes:
             info = tar.gettarinfo(path, str(path.relative_to(tree)))
             info.uname = info.gname = ""
             info.mtime = int(info.mtime)
+            info.pax_headers = {} if info.islnk() else _xattrs(path)
             if info.isreg():
                 with open(path, "rb") as file:
                     tar.addfile(info, file)
             else:
                 tar.addfile(info)
     return buffer.getvalue()
+
+
+def _xattrs(path: Path) -> dict[str, str]:
+    """The attributes of an entry that images keep, as a PAX header has them."""
+    found = {}
+    for name in os.listxattr(path, follow_symlinks=False):
+        if name.startswith(("user.", "security.capability", "system.posix_acl")):
+            value = os.getxattr(path, name, follow_symlinks=False)
+            found[f"SCHILY.xattr.{name}"] = value.decode("utf-8", "surrogateescape")
+    return found

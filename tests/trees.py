@@ -106,15 +106,19 @@ def copy(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-a", f"{source}/.", str(target)], check=True)
 
 
-def apply(layer: Path, root: Path) -> None:
-    """Put a layer on a tree as the image specification says."""
+def apply(layer: Path, root: Path, kernel: bool = False) -> None:
+    """Put a layer on a tree as the image specification says.
+
+    With `kernel` it is unpacked alone, as one layer of an overlay with the kernel's own marks.
+    """
     with tarfile.open(layer, errorlevel=1) as archive:
         archive.errorlevel = 2
         members = archive.getmembers()
         mtimes: dict[str, int] = {}
         fresh: set[str] = set()
         for member in members:
-            _apply(archive, member, root, fresh)
+            if not (kernel and _mark(member, root)):
+                _apply(archive, member, root, fresh)
             if member.isdir():
                 mtimes[member.name] = int(member.mtime)
         for member in members:
@@ -124,6 +128,16 @@ def apply(layer: Path, root: Path) -> None:
         for name, mtime in mtimes.items():
             if (root / name).is_dir() and not (root / name).is_symlink():
                 os.utime(root / name, (mtime, mtime))
+
+
+def _mark(member: tarfile.TarInfo, root: Path) -> bool:
+    """Write a deletion as an overlay has it; False for what is no deletion."""
+    parent, name = os.path.split(member.name)
+    if name == ".wh..wh..opq":
+        os.setxattr(root / parent, "trusted.overlay.opaque", b"y")
+    elif name.startswith(".wh."):
+        os.mknod(root / parent / name.removeprefix(".wh."), stat.S_IFCHR, 0)
+    return name.startswith(".wh.")
 
 
 def _apply(

@@ -307,3 +307,11 @@ def test_a_hub_without_start_tests_or_builds_makes_no_jobs(render: Render) -> No
     assert may(tests_only) == {"pods", "jobs", "pods/log", "deployments"}
     without = {**off, "builds": {"enabled": False}, "registry": {"enabled": False}}
     assert may(render(without)) == {"pods"}
+
+
+def test_what_an_administrator_leaves_out_reaches_the_agent(render: Render) -> None:
+    chosen = {"leaveOut": ["/srv/keys", "~/.mytool/*.pem"], "keep": ["~/.npmrc"]}
+    objects = render({"snapshotAgent": chosen})
+    text = objects["ConfigMap", "snapshot-agent"]["data"]["config.json"]
+    agent = json.loads(text)["SnapshotAgent"]
+    assert (agent["leave_out"], agent["keep"]) == tuple(chosen.values())

@@ -23,7 +23,9 @@ from tests.fakes.fault_proxy import FaultProxy
 from tests.images import Image, make_image
 
 from .agents import Agent, running_agent
-from .nodes import Node, fake_node, find_containerd, real_node
+from .containerds import MISSING as NO_CONTAINERD
+from .containerds import find_containerd
+from .nodes import Node, fake_node, real_node
 from .registries import (
     MISSING,
     RegistryServer,
@@ -117,9 +119,7 @@ def node(
             yield made
         return
     if find_containerd() is None:
-        pytest.skip(
-            "no containerd 2 with ctr, or no runc, on this machine: run devcluster once"
-        )
+        pytest.skip(NO_CONTAINERD)
     with real_node(folder, image) as made:
         yield made
 

@@ -6,7 +6,6 @@ Both have a real overlay filesystem, in which a test changes what it likes below
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -28,8 +27,8 @@ from tests.fakes.containerd import RUNNING, STOPPED, FakeContainer, FakeContaine
 from tests.images import Image, archive
 from tests.trees import apply
 
+from .containerds import Daemon, Release, find_containerd, running
 from .overlays import overlay
-from .registries import find_built
 
 BASE_NAME = "registry.example:5000/desktops/base:1"
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -38,43 +37,6 @@ ENV = {
     "JUPYTERHUB_API_TOKEN": TOKEN,
     "JUPYTERHUB_API_URL": "http://hub:8081/hub/api",
 }
-
-
-class Daemon:
-    """A private containerd, which a test can kill and start again."""
-
-    def __init__(self, command: list[str], ctr: list[str], log: Path) -> None:
-        folder = str(Path(command[0]).parent)
-        self._environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
-        self._command, self._ctr, self._log = command, ctr, log
-        self._process = self._start()
-
-    def restart(self) -> None:
-        """As after a crash: its containers stay as they are."""
-        self._process.kill()
-        self._process.wait(20)
-        self._process = self._start()
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with open(self._log, "ab") as log:
-            process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env=self._environment
-            )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and process.poll() is None:
-            asked = subprocess.run([*self._ctr, "version"], capture_output=True)
-            if asked.returncode == 0:
-                return process
-            time.sleep(0.1)
-        process.kill()
-        process.wait()
-        raise RuntimeError(
-            f"containerd did not start:\n{self._log.read_text()[-3000:]}"
-        )
 
 
 @dataclass
@@ -88,6 +50,7 @@ class Node:
     merged: Path
     fake: FakeContainerd | None = None
     ctr: list[str] = field(default_factory=list)
+    local: list[str] = field(default_factory=list)
     daemon: Daemon | None = None
 
     def state(self) -> TaskState:
@@ -158,12 +121,11 @@ def fake_node(
     """A fake containerd over an overlay that the test mounts."""
     lowers: list[Path] = []
     for number, layer in enumerate(image.layers):
-        # Unpacked as containerd does: one folder for each layer, with the kernel's whiteouts.
         target = folder / "snapshots" / str(number)
         target.mkdir(parents=True)
         path = folder / f"{number}.tar.gz"
         path.write_bytes(layer)
-        apply(path, target)
+        apply(path, target, kernel=True)
         lowers.insert(0, target)
     with overlay(folder / "container", lowers) as mounted:
         socket = tempfile.mktemp(prefix="fake-containerd-", suffix=".sock", dir="/tmp")
@@ -200,19 +162,27 @@ def fake_node(
 
 @contextmanager
 def real_node(
-    folder: Path, image: Image, env: dict[str, str] | None = None
+    folder: Path,
+    image: Image,
+    env: dict[str, str] | None = None,
+    release: Release | None = None,
+    options: tuple[str, ...] = (),
 ) -> Iterator[Node]:
-    """A private containerd with a container of the image."""
-    binary = find_containerd()
-    assert binary is not None
+    """A private containerd with a container of the image; `options` are ctr's."""
+    release = release or find_containerd()
+    assert release is not None
     # Short: the path of a unix socket has at most 107 characters.
     home = Path(tempfile.mkdtemp(prefix="ctd-", dir="/tmp"))
+    # The root of a user namespace has to reach its filesystem, too.
+    home.chmod(0o711)
     try:
-        with _containerd(binary, home, folder) as (ctr, daemon):
-            name = archive(image, BASE_NAME, folder / "image.tar")
-            run([*ctr, "images", "import", "--local", str(name)])
-            run([*ctr, "images", "tag", "--local", BASE_NAME, str(image.config_digest)])
-            yield from _container(home, ctr, daemon, image, ENV if env is None else env)
+        with running(release, home, folder) as daemon:
+            ctr = daemon.ctr
+            name, local = archive(image, BASE_NAME, folder / "image.tar"), release.local
+            run([*ctr, "images", "import", *local, str(name)])
+            run([*ctr, "images", "tag", *local, BASE_NAME, str(image.config_digest)])
+            chosen = (ENV if env is None else env, options)
+            yield from _container(home, daemon, image, *chosen, release)
     finally:
         unmount_below(home)
         shutil.rmtree(home)
@@ -226,40 +196,17 @@ def unmount_below(folder: Path) -> None:
             run(["umount", mount])
 
 
-def find_containerd() -> str | None:
-    """containerd 2 with its shim and ctr beside it."""
-    found = find_built("containerd") or shutil.which("containerd")
-    if found is None or shutil.which("runc") is None:
-        return None
-    return found if (Path(found).parent / "ctr").exists() else None
-
-
-@contextmanager
-def _containerd(
-    binary: str, home: Path, logs: Path
-) -> Iterator[tuple[list[str], Daemon]]:
-    config = home / "config.toml"
-    config.write_text(
-        f'version = 3\nroot = "{home}/root"\nstate = "{home}/state"\n'
-        'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", '
-        '"io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]\n'
-        f'[grpc]\naddress = "{home}/c.sock"\n[ttrpc]\naddress = "{home}/t.sock"\n'
-    )
-    folder = str(Path(binary).parent)
-    ctr = [f"{folder}/ctr", "--address", f"{home}/c.sock", "--namespace", "k8s.io"]
-    command = [binary, "--config", str(config)]
-    daemon = Daemon(command, ctr, logs / "containerd.log")
-    try:
-        yield ctr, daemon
-    finally:
-        daemon.stop()
-
-
 def _container(
-    home: Path, ctr: list[str], daemon: Daemon, image: Image, env: dict[str, str]
+    home: Path,
+    daemon: Daemon,
+    image: Image,
+    env: dict[str, str],
+    options: tuple[str, ...],
+    release: Release,
 ) -> Iterator[Node]:
     container_id, pod_uid = uuid.uuid4().hex, str(uuid.uuid4())
-    command = [*ctr, "run", "--detach", "--null-io"]
+    ctr = daemon.ctr
+    command = [*ctr, "run", "--detach", "--null-io", *options]
     for key, value in labels(pod_uid).items():
         command += ["--label", f"{key}={value}"]
     for key, value in env.items():
@@ -272,7 +219,8 @@ def _container(
     )
     roots = [f"{home}/root/io.containerd.snapshotter.v1.overlayfs"]
     try:
-        yield Node(socket, roots, pod_uid, container_id, rootfs, None, ctr, daemon)
+        made = (socket, roots, pod_uid, container_id, rootfs, None, ctr)
+        yield Node(*made, release.local, daemon)
     finally:
         subprocess.run([*ctr, "tasks", "resume", container_id], capture_output=True)
         subprocess.run(

@@ -13,7 +13,8 @@ from snapshot_agent.base import LAYERS_OF_A_SAVE, MOST_LAYERS
 from tests.images import make_image
 
 from .agents import running_agent
-from .nodes import Node, fake_node, find_containerd, real_node
+from .containerds import MISSING, find_containerd
+from .nodes import Node, fake_node, real_node
 from .overlays import can_mount
 from .registries import RegistryServer, fake_registry
 
@@ -58,9 +59,7 @@ def trees(folder: Path, count: int) -> list[Path]:
 @pytest.fixture(params=["fake", "real"])
 def kind(request: pytest.FixtureRequest) -> str:
     if request.param == "real" and find_containerd() is None:
-        pytest.skip(
-            "no containerd 2 with ctr, or no runc, on this machine: run devcluster once"
-        )
+        pytest.skip(MISSING)
     return str(request.param)
 
 

@@ -33,6 +33,7 @@ from .test_overlay import (
     sparse,
     special_files,
 )
+from .unpackers import pulled
 
 pytestmark = [
     pytest.mark.containerd,
@@ -71,24 +72,6 @@ async def rebuilt(client: RegistryClient, result: dict[str, Any], folder: Path) 
     return target
 
 
-def pulled(node: Node, registry: RegistryServer, folder: Path) -> Path:
-    """What a real containerd pulls and unpacks; mounted, then copied."""
-    reference = f"{registry.host}/{REPOSITORY}:v1"
-    run([*node.ctr, "images", "pull", "--plain-http", "--local", reference])
-    folder.mkdir(parents=True)
-    run([*node.ctr, "images", "mount", reference, str(folder)])
-    try:
-        (
-            shutil.copytree(folder, str(folder) + "-empty", dirs_exist_ok=True)
-            if False
-            else None
-        )
-        run(["cp", "-a", f"{folder}/.", f"{folder}-copy"])
-    finally:
-        run([*node.ctr, "images", "unmount", str(folder)])
-    return Path(f"{folder}-copy")
-
-
 # Written by the runtime or left out on purpose: not part of what is compared.
 SKIPPED = frozenset({"proc", "sys", "dev", "run", "tmp", "etc/hosts"})
 
@@ -115,7 +98,8 @@ async def test_a_saved_desktop_is_the_one_that_was_there(
     node.check_alive()
     check(there, await rebuilt(client, result, tmp_path / "mine"))
     if node.fake is None:
-        check(there, pulled(node, registry, tmp_path / "pulled"))
+        reference = f"{registry.host}/{REPOSITORY}:v1"
+        check(there, pulled(node, reference, tmp_path / "pulled"))
     assert result["changed_while_saved"] == []
     assert result["seconds"]["freeze"] < 2
     assert list(agent.spool.iterdir()) == []

@@ -1,0 +1,63 @@
+"""The cases as data: on plain overlay mounts, one by one, in every order of passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.trees import differences, snapshot
+
+from .cases import CASES, Case, Steps
+from .overlays import Overlay, Saver, can_mount, overlay, rebuilt
+from .steps import carry_out
+
+pytestmark = pytest.mark.skipif(
+    not can_mount(), reason="overlay mounts need root with CAP_SYS_ADMIN"
+)
+EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+@contextmanager
+def desktop(case: Case, base: Path) -> Iterator[tuple[Overlay, Saver]]:
+    """A session of the case's image, and what saves it."""
+    lowers: list[Path] = []
+    for number, steps in enumerate(case.layers):
+        (base / str(number)).mkdir()
+        carry_out(base / str(number), steps, kernel=True)
+        lowers.insert(0, base / str(number))
+    with overlay(base / "mount", lowers) as mounted:
+        saver = Saver(mounted, base / "spool")
+        try:
+            yield mounted, saver
+        finally:
+            saver.close()
+
+
+def check(mounted: Overlay, base: Path, layers: list[Path]) -> None:
+    there = snapshot(mounted.merged)
+    got = snapshot(rebuilt(mounted.lowers, base / "rebuilt", layers))
+    told = differences(there, got)
+    assert not told, "\n".join(told)
+
+
+@EVERY_CASE
+@pytest.mark.parametrize("late_first", [False, True], ids=["as told", "all late"])
+def test_two_passes(case: Case, late_first: bool, tmp_path: Path) -> None:
+    first: Steps = () if late_first else case.session
+    second: Steps = case.session + case.late if late_first else case.late
+    with desktop(case, tmp_path) as (mounted, saver):
+        carry_out(mounted.merged, first)
+        layers = [saver.first()]
+        carry_out(mounted.merged, second)
+        layers.append(saver.second())
+        check(mounted, tmp_path, layers)
+
+
+@EVERY_CASE
+def test_one_pass(case: Case, tmp_path: Path) -> None:
+    with desktop(case, tmp_path) as (mounted, saver):
+        carry_out(mounted.merged, case.session + case.late)
+        check(mounted, tmp_path, [saver.first()])
