@@ -11,7 +11,7 @@ test:
 	@scripts/test
 
 test-nightly:
-	@DESKTOPS_ROUNDS=1000 .venv/bin/python -m pytest -q --timeout 3600 tests/conformance/test_differential.py
+	@scripts/test-nightly
 
 bench:
 	@.venv/bin/python scripts/bench

@@ -75,6 +75,10 @@ AGENT_SENTENCES = {
         "Your desktop is unharmed. Start again from the first image, or build the image from a "
         "list of packages."
     ),
+    "too_much": sentence(
+        "Not saved: this desktop has changed more than one save may hold. Your desktop is "
+        "unharmed. Leave large folders out, or ask an administrator for a higher limit."
+    ),
     "save_in_progress": sentence("This desktop is being saved already."),
     "too_many_saves": sentence(
         "Too many desktops are being saved on this machine just now. Try again in a minute."

@@ -10,7 +10,8 @@ import pytest
 
 from tests.trees import differences, snapshot
 
-from .cases import CASES, Case, Steps
+from .case import Case, Steps
+from .cases import CASES
 from .overlays import Overlay, Saver, can_mount, overlay, rebuilt
 from .steps import carry_out
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.trees import Node, apply, differences, snapshot
 
 from . import containerds
-from .cases import CAPABILITY
+from .cases_of_others import CAPABILITY
 from .containerds import find_containerd, find_old_containerd, running
 from .nodes import unmount_below
 from .overlays import Saver, can_mount

@@ -18,7 +18,8 @@ from .nodes import Node
 from .overlays import can_mount, touching
 from .registries import RegistryServer, fake_registry
 from .test_overlay import attributes, deletions, hard_links, names, special_files
-from .test_saves import SKIPPED, check, pulled, rebuilt
+from .test_saves import REPOSITORY, SKIPPED, check, rebuilt
+from .unpackers import pulled
 
 pytestmark = [
     pytest.mark.containerd,
@@ -95,5 +96,6 @@ async def test_a_large_desktop_goes_as_several_layers(
         there = snapshot(node.merged, SKIPPED)
         check(there, await rebuilt(client, result, tmp_path / "mine"))
         if node.fake is None:
-            check(there, pulled(node, registry, tmp_path / "pulled"))
+            reference = f"{registry.host}/{REPOSITORY}:v1"
+            check(there, pulled(node, reference, tmp_path / "pulled"))
     assert len(result["new_layers"]) >= 4
