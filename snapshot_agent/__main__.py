@@ -10,11 +10,11 @@ def main() -> None:
     half, rest = (sys.argv[1:2] or [""])[0], sys.argv[2:]
     # Imported one by one: neither half has the other's libraries in it.
     if half == "api":
-        from .app import Api
+        from snapshot_agent.api.app import Api
 
         Api.launch_instance(rest)
     elif half == "capture":
-        from .capture_app import CaptureProgram
+        from snapshot_agent.capture.app import CaptureProgram
 
         CaptureProgram.launch_instance(rest)
     else:

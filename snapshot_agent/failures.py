@@ -6,8 +6,7 @@ import errno
 import logging
 
 from oci.errors import OciError, RegistryUnavailable
-
-from .errors import (
+from snapshot_agent.errors import (
     SAFE,
     AgentError,
     Cancelled,

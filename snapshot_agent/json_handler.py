@@ -7,7 +7,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from .errors import AgentError, BadRequest, InternalError
+from snapshot_agent.errors import AgentError, BadRequest, InternalError
 
 
 class JsonHandler(RequestHandler):

@@ -9,8 +9,7 @@ from typing import Any
 from oci.errors import InvalidReference
 from oci.names import is_image_name
 from oci.reference import Reference
-
-from .errors import BadRequest
+from snapshot_agent.errors import BadRequest
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST_EXCLUDED = 1000

@@ -8,8 +8,8 @@ from typing import Any
 from traitlets import Bool, Float, Int, List, TraitError, Unicode, validate
 from traitlets.config import Application, catch_config_error
 
-from .exclusions import changed
-from .room import quantity
+from snapshot_agent.exclusions import changed
+from snapshot_agent.room import quantity
 
 
 class SnapshotAgent(Application):

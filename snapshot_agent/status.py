@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import AgentError
+from snapshot_agent.errors import AgentError
 
 STEPS = ("plan", "read", "freeze", "push", "manifest")
 

@@ -16,9 +16,8 @@ from typing import Any
 from oci.errors import InvalidReference
 from oci.manifest import MANIFEST_LIMIT, Descriptor
 from oci.reference import Digest
-
-from .errors import AgentError, told
-from .requests import ID, choice, match, text, wrong
+from snapshot_agent.errors import AgentError, told
+from snapshot_agent.requests import ID, choice, match, text, wrong
 
 # A manifest's limit for a configuration, and a thousand paths, both with every byte escaped.
 MESSAGE_LIMIT = 32 * 1024 * 1024

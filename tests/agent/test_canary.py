@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshot_agent.canary import Scanner, canaries
+from snapshot_agent.tree.canary import Scanner, canaries
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from snapshot_agent.changes import RACY_NS, Change, Kind
+from snapshot_agent.tree.changes import RACY_NS, Change, Kind
 
 
 def look(path: Path, later_ns: int) -> Change:

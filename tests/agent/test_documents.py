@@ -10,8 +10,10 @@ import pytest
 from oci.manifest import OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST, Descriptor
 from oci.packages import difference, dist_info, dpkg_versions
 from oci.reference import Digest
-from snapshot_agent.container import overlay_directories
-from snapshot_agent.containerd import Mount
+from snapshot_agent.api.registries import parse_docker_config
+from snapshot_agent.capture.container import overlay_directories
+from snapshot_agent.capture.containerd import Mount
+from snapshot_agent.capture.preflight import check_capabilities
 from snapshot_agent.errors import BadRequest, UnsupportedContainer
 from snapshot_agent.image_spec import (
     Description,
@@ -24,8 +26,6 @@ from snapshot_agent.image_spec import (
     origin_of,
 )
 from snapshot_agent.not_ready import NotReady
-from snapshot_agent.preflight import check_capabilities
-from snapshot_agent.registries import parse_docker_config
 from snapshot_agent.requests import commit_request, preview_request
 from snapshot_agent.status import State, Status
 

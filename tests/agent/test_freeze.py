@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_agent.containerd import Containerd, NotFound, TaskState
-from snapshot_agent.freeze import Freezer
+from snapshot_agent.capture.containerd import Containerd, NotFound, TaskState
+from snapshot_agent.capture.freeze import Freezer
 from tests.fakes.containerd import PAUSED, RUNNING, FakeContainer, FakeContainerd
 
 

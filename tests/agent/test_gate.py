@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_agent.auth import Gate
+from snapshot_agent.api.auth import Gate
+from snapshot_agent.api.kube import KubeCluster, KubeError
 from snapshot_agent.errors import AgentError, Forbidden, InternalError, Unauthenticated
-from snapshot_agent.kube import KubeCluster, KubeError
 from tests.fakes.kubernetes import FakeKubernetes, FakePod
 
 AUDIENCE = "desktops-snapshot-agent"

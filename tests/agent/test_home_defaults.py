@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_agent.changes import Change, Kind
-from snapshot_agent.home_defaults import HomeDefaults
-from snapshot_agent.layer import TarWriter
+from snapshot_agent.tree.changes import Change, Kind
+from snapshot_agent.tree.home_defaults import HomeDefaults
+from snapshot_agent.tree.layer import TarWriter
 
 BELOW = {"defaults", "defaults/old", "defaults/folder"}
 

@@ -13,11 +13,11 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import Application
 
 from oci.auth import Credentials
-from snapshot_agent import capture_handlers
-from snapshot_agent.capture_client import CaptureClient
+from snapshot_agent.api.capture_client import CaptureClient
+from snapshot_agent.api.prepull import Prepull, PrepullSettings
+from snapshot_agent.capture import handlers as capture_handlers
+from snapshot_agent.capture.images import NodeImages
 from snapshot_agent.errors import AgentError, BadRequest
-from snapshot_agent.images import NodeImages
-from snapshot_agent.prepull import Prepull, PrepullSettings
 from snapshot_agent.requests import WantedImage, wanted_images
 from tests.fakes.cri import FakeCri
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from traitlets import TraitError
 
-from snapshot_agent.layer import ZEROS
 from snapshot_agent.room import Room, quantity
 from snapshot_agent.settings import SnapshotAgent
-from snapshot_agent.spool import LayerFile, RawFile, Spool
+from snapshot_agent.tree.layer import ZEROS
+from snapshot_agent.tree.spool import LayerFile, RawFile, Spool
 
 
 @pytest.mark.parametrize(

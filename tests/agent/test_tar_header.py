@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshot_agent.tar_header import header
+from snapshot_agent.tree.tar_header import header
 
 NAMES = st.text(alphabet="ab/é.\udcff\n", min_size=1, max_size=300).filter(
     lambda name: "\0" not in name and not name.startswith("/") and "//" not in name

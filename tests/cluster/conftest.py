@@ -25,7 +25,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from snapshot_agent.containerd import Containerd
+from snapshot_agent.capture.containerd import Containerd
 
 ROOT = Path(__file__).parent.parent.parent
 HUB = "http://127.0.0.1:30080"

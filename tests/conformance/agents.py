@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from snapshot_agent.app import Api
-from snapshot_agent.capture_app import CaptureProgram
-from snapshot_agent.kube import KubeCluster
+from snapshot_agent.api.app import Api
+from snapshot_agent.api.kube import KubeCluster
+from snapshot_agent.capture.app import CaptureProgram
 from tests.fakes.kubernetes import FakeKubernetes, FakePod
 
 from .nodes import Node

@@ -21,8 +21,8 @@ import grpc
 from google.protobuf import any_pb2
 
 from snapshot_agent._containerd_api.services.containers.v1 import containers_pb2
-from snapshot_agent.container import METADATA
-from snapshot_agent.containerd import Containerd, TaskState
+from snapshot_agent.capture.container import METADATA
+from snapshot_agent.capture.containerd import Containerd, TaskState
 from tests.fakes.containerd import RUNNING, STOPPED, FakeContainer, FakeContainerd
 from tests.images import Image, archive
 from tests.trees import apply

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapshot_agent.changes import Walker
 from snapshot_agent.exclusions import Rules
-from snapshot_agent.index import Index
-from snapshot_agent.layer import TarWriter
-from snapshot_agent.lower import LowerView
 from snapshot_agent.room import Room
-from snapshot_agent.spool import RawFile, Spool
+from snapshot_agent.tree.changes import Walker
+from snapshot_agent.tree.index import Index
+from snapshot_agent.tree.layer import TarWriter
+from snapshot_agent.tree.lower import LowerView
+from snapshot_agent.tree.spool import RawFile, Spool
 from tests.trees import apply, copy
 
 

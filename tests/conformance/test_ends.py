@@ -10,15 +10,15 @@ from typing import Any, cast
 
 import pytest
 
-from snapshot_agent.capture_app import CaptureProgram
-from snapshot_agent.capture_client import CaptureClient
-from snapshot_agent.commit import Tools
+from snapshot_agent.api.capture_client import CaptureClient
+from snapshot_agent.api.commit import Tools
+from snapshot_agent.api.kube import KubeCluster
+from snapshot_agent.api.metrics import Metrics
+from snapshot_agent.api.registries import Registries
+from snapshot_agent.api.saves import Saves
+from snapshot_agent.capture.app import CaptureProgram
 from snapshot_agent.errors import CommitUnknown
-from snapshot_agent.kube import KubeCluster
-from snapshot_agent.metrics import Metrics
-from snapshot_agent.registries import Registries
 from snapshot_agent.requests import CommitRequest, commit_request
-from snapshot_agent.saves import Saves
 from snapshot_agent.status import State
 from tests.fakes.kubernetes import FakeKubernetes, FakePod
 from tests.images import Image

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_agent.containerd import TaskState
+from snapshot_agent.capture.containerd import TaskState
 from tests.fakes.fault_proxy import FaultProxy
 
 from .agents import running_agent

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from oci.reference import Digest
-from snapshot_agent.capture_client import CaptureClient
+from snapshot_agent.api.capture_client import CaptureClient
 from snapshot_agent.errors import AgentError
 from snapshot_agent.wire import CaptureRequest, Place
 from tests.images import Image
@@ -143,8 +143,15 @@ def test_who_has_the_network_has_no_library_of_the_node(programs: Programs) -> N
     """What is not imported cannot be called: the same is a contract of the imports."""
     loaded = "import sys, snapshot_agent.{}; print(*sys.modules)"
     for half, others in (
-        ("app", {"grpc", "snapshot_agent.containerd", "snapshot_agent.changes"}),
-        ("capture_app", {"httpx", "kubernetes", "snapshot_agent.registries"}),
+        (
+            "app",
+            {
+                "grpc",
+                "snapshot_agent.capture.containerd",
+                "snapshot_agent.tree.changes",
+            },
+        ),
+        ("capture_app", {"httpx", "kubernetes", "snapshot_agent.api.registries"}),
     ):
         command = [sys.executable, "-c", loaded.format(half)]
         modules = subprocess.check_output(command, text=True).split()

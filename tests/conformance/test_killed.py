@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from snapshot_agent.containerd import TaskState
+from snapshot_agent.capture.containerd import TaskState
 from tests.fakes.fault_proxy import FaultProxy
 
 from .nodes import Node

@@ -13,8 +13,8 @@ import pytest
 
 from devcluster.image import pause_image_name
 from devcluster.settings import Settings
-from snapshot_agent.containerd import ContainerdError
-from snapshot_agent.images import NodeImages
+from snapshot_agent.capture.containerd import ContainerdError
+from snapshot_agent.capture.images import NodeImages
 from tests.fakes.cri import FakeCri
 
 pytestmark = pytest.mark.cluster

@@ -16,7 +16,7 @@ import pytest
 from oci.client import RegistryClient
 from oci.manifest import OCI_LAYER_ZSTD
 from oci.reference import Digest
-from snapshot_agent.containerd import TaskState
+from snapshot_agent.capture.containerd import TaskState
 from tests.images import Image, push_image
 from tests.trees import Node as TreeNode
 from tests.trees import apply, differences, snapshot

@@ -14,7 +14,7 @@ import pytest
 
 from oci.client import RegistryClient
 from oci.reference import Digest
-from snapshot_agent.kept import MOST_LAYERS
+from snapshot_agent.tree.kept import MOST_LAYERS
 from tests.images import Image
 from tests.trees import differences, snapshot
 

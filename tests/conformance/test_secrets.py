@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_agent.canary import canaries
 from snapshot_agent.exclusions import Rules, changed
+from snapshot_agent.tree.canary import canaries
 from tests.agent.test_default_deny import LITTER, SECRETS
 from tests.images import Image
 from tests.trees import snapshot

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_agent.container import overlay_directories
-from snapshot_agent.containerd import Mount
+from snapshot_agent.capture.container import overlay_directories
+from snapshot_agent.capture.containerd import Mount
+from snapshot_agent.capture.preflight import check_capabilities
 from snapshot_agent.errors import UnsupportedContainer
 from snapshot_agent.not_ready import NotReady
-from snapshot_agent.overlay import Strange
-from snapshot_agent.preflight import check_capabilities
+from snapshot_agent.tree.overlay import Strange
 from tests.images import Image
 
 from . import containerds

@@ -1,0 +1,255 @@
+"""The algorithm of a save, one method a step, in the order in which they happen.
+
+plan      find everything, refuse what is not known, ask the registry: nothing is touched yet
+read      the desktop runs, and everything is read, compressed and hashed on the way
+freeze    the desktop stands still while what has changed since is found and copied
+push      the desktop runs; base layers are mounted, new ones sent
+manifest  by digest, then by tag
+
+Reading and freezing is the other half's: here is what it tells of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from oci.manifest import OCI_CONFIG, Descriptor
+from oci.names import repository, tag
+from oci.reference import Digest
+from snapshot_agent.api.base import Base, BaseFinder, check_depth
+from snapshot_agent.api.capture_client import CaptureClient
+from snapshot_agent.api.push import Pusher
+from snapshot_agent.api.pushed import Pushed, PushedSaves
+from snapshot_agent.api.registries import Registries
+from snapshot_agent.errors import AgentError, Cancelled, CaptureAway
+from snapshot_agent.failures import cancelled, explained
+from snapshot_agent.image_spec import (
+    Description,
+    Layer,
+    make_config,
+    make_manifest,
+    origin_of,
+)
+from snapshot_agent.requests import CommitRequest
+from snapshot_agent.spool_paths import folder_of
+from snapshot_agent.status import State, Status
+from snapshot_agent.wire import (
+    CaptureRequest,
+    Event,
+    Place,
+    StepBegins,
+    StepGoesOn,
+    Taken,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every save works with; `spool` is where the other half puts layers."""
+
+    capture: CaptureClient
+    registries: Registries
+    spool: Path
+    author: str = "JupyterHub Desktops"
+    pushed: PushedSaves = field(default_factory=PushedSaves)
+
+
+class BlobsOf:
+    """The blobs of the image below one container, on its node."""
+
+    def __init__(self, capture: CaptureClient, place: Place) -> None:
+        self._capture = capture
+        self._place = place
+
+    async def size(self, digest: Digest) -> int | None:
+        return await self._capture.blob_size(self._place, digest)
+
+    def read(self, digest: Digest) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._capture.blob(self._place, digest)
+
+
+class Commit:
+    """One save of one desktop; `run` ends in a result or in an AgentError.
+
+    - before the freeze nothing of the desktop is touched, and during it nothing is sent;
+    - whatever happens, the desktop runs again and the spool is empty when `run` returns;
+    - memory does not depend on how much is saved.
+    """
+
+    def __init__(
+        self, request: CommitRequest, place: Place, tools: Tools, status: Status
+    ) -> None:
+        self._request = request
+        self._place = place
+        self._tools = tools
+        self._status = status
+        self._blobs = BlobsOf(tools.capture, place)
+        # The layers of the last save, if the registry still has them.
+        self._earlier: tuple[Digest, ...] = ()
+
+    async def run(self) -> None:
+        """Do it; the end is in the status."""
+        result: dict[str, Any] = {}
+        failure: AgentError | None = None
+        try:
+            base = await self._plan()
+            async with self._tools.capture.capture(self._wanted(base)) as events:
+                taken = await self._follow(events)
+                result = await self._push(base, taken)
+        except asyncio.CancelledError:
+            failure = cancelled()
+        except FileNotFoundError as error:
+            # Its successor empties the spool, and this one was still sending from it.
+            log.info("a layer is gone save=%s: %s", self._request.id, error)
+            failure = CaptureAway("its layers are gone")
+        except Exception as error:
+            failure = explained(error, self._request.id)
+        # Only now: who reads that a save has ended finds nothing of it left.
+        if failure is None:
+            self._status.succeed(result)
+        else:
+            asked = isinstance(failure, Cancelled)
+            self._status.fail(failure, State.CANCELLED if asked else State.FAILED)
+
+    async def _plan(self) -> Base:
+        self._status.begin("plan")
+        registries = self._tools.registries
+        await registries.own.ping(attempts=2)
+        record = await self._tools.capture.base(self._place)
+        base = await BaseFinder(self._blobs, registries).find(record)
+        check_depth(base)
+        pushed = self._tools.pushed.take(self._place.container_id)
+        if pushed is not None and await self._pusher(lambda count: None).has(pushed):
+            self._earlier = pushed.digests
+        return base
+
+    def _wanted(self, base: Base) -> CaptureRequest:
+        return CaptureRequest(
+            self._place,
+            self._request.include_home,
+            self._request.exclude,
+            self._request.id,
+            base.document.decode("utf-8", "surrogateescape"),
+            self._earlier,
+        )
+
+    async def _follow(self, events: AsyncIterator[Event]) -> Taken:
+        async for event in events:
+            if isinstance(event, Taken):
+                earlier = tuple(layer.digest for layer in event.earlier)
+                if earlier not in ((), self._earlier):
+                    raise CaptureAway("it stands on layers that nobody has named")
+                return event
+            if isinstance(event, StepBegins):
+                self._status.begin(event.name, event.total)
+            elif isinstance(event, StepGoesOn):
+                self._status.reach(event.done)
+        raise CaptureAway("it ended before it was taken")
+
+    # The desktop runs from here
+
+    async def _push(self, base: Base, taken: Taken) -> dict[str, Any]:
+        blobs = taken.layers
+        layers = [Layer(one.diff_id, one.digest, one.size) for one in taken.all_layers]
+        description = self._description(base)
+        config = make_config(base.config, layers, description)
+        manifest = make_manifest(base.manifest.json(), config, layers, description)
+        total = sum(layer.size for layer in base.layers)
+        total += sum(blob.size for blob in blobs) + len(config)
+        size = total + sum(layer.size for layer in taken.earlier) + len(manifest)
+        step = self._status.begin("push", total)
+        pusher = self._pusher(step.add)
+        folder = folder_of(self._tools.spool, self._request.id)
+        await pusher.base_layers(base)
+        new = [layer.descriptor for layer in layers[len(taken.earlier) :]]
+        paths = [folder / blob.name for blob in blobs]
+        await pusher.new_layers(list(zip(new, paths, strict=True)))
+        await pusher.config(
+            config, Descriptor(OCI_CONFIG, Digest.of(config), len(config))
+        )
+        self._status.begin("manifest")
+        digest = await pusher.manifest(manifest, tag(self._request.number))
+        self._tools.pushed.put(
+            self._place.container_id,
+            Pushed(tuple(layer.digest for layer in layers), pusher.repository),
+        )
+        return self._result(base, taken, description, pusher.repository, digest, size)
+
+    def _pusher(self, progress: Callable[[int], None]) -> Pusher:
+        target = repository(
+            self._tools.registries.settings.prefix,
+            self._request.owner,
+            self._request.image,
+        )
+        return Pusher(self._tools.registries, self._blobs, target, progress)
+
+    def _description(self, base: Base) -> Description:
+        origin_name, origin_digest = origin_of(
+            base.config, base.name, base.manifest.digest
+        )
+        return Description(
+            title=self._request.title or self._request.image,
+            description=self._request.description,
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            author=self._tools.author,
+            owner=self._request.owner,
+            version=self._request.number,
+            base_name=base.name,
+            base_digest=base.manifest.digest,
+            origin_name=origin_name,
+            origin_digest=origin_digest,
+        )
+
+    def _result(
+        self,
+        base: Base,
+        taken: Taken,
+        description: Description,
+        target: str,
+        digest: Digest,
+        size: int,
+    ) -> dict[str, Any]:
+        seconds = {
+            name: self._status.seconds(name) for name in ("plan", "read", "push")
+        }
+        # The freeze that a person feels: from the pause to the thaw, nothing before or after.
+        seconds["freeze"] = round(taken.frozen, 4)
+        first = self._status.steps[0].started
+        seconds["total"] = round(time.monotonic() - first, 4)
+        blobs = taken.all_layers
+        return {
+            "digest": digest,
+            "reference": f"{self._tools.registries.settings.host}/{target}"
+            f":{tag(self._request.number)}@{digest}",
+            "base": {"name": base.name, "digest": base.manifest.digest},
+            "origin": {
+                "name": description.origin_name,
+                "digest": description.origin_digest,
+            },
+            "size": size,
+            "layers": len(base.layers) + len(blobs),
+            "new_bytes": sum(blob.size for blob in blobs),
+            "new_layers": {str(blob.digest): blob.size for blob in blobs},
+            "unchanged": bool(taken.earlier) and not taken.layers,
+            "kept_layers": len(taken.earlier),
+            "changed_bytes": taken.content_bytes,
+            "entries": taken.entries,
+            "packages": taken.packages,
+            "biggest": taken.biggest,
+            "left_out": taken.left_out,
+            "changed_while_saved": taken.changed_while_saved,
+            "seconds": seconds,
+            "peak_memory": taken.peak_memory
+            + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }

@@ -1,0 +1,158 @@
+"""Brings an image into our registry: base layers without moving them where possible, new ones."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from oci.errors import RegistryRefused, RegistryRejected, RegistryUnavailable
+from oci.manifest import OCI_MANIFEST, Descriptor
+from oci.names import mirror_repository
+from oci.reference import Digest, Reference
+from oci.upload import BlobSource, bytes_source, file_source
+from snapshot_agent.api.base import Base, NodeBlobs, unavailable
+from snapshot_agent.api.pushed import Pushed
+from snapshot_agent.api.registries import Registries
+from snapshot_agent.image_spec import is_distributable
+
+log = logging.getLogger(__name__)
+
+# Base layers are nearly always one or two requests each: a few at a time, not to be a burden.
+_AT_ONCE = 4
+
+
+class Pusher:
+    """Pushes into one repository of our registry.
+
+    - a blob that the repository has is not sent again, so every step may be repeated;
+    - a base layer is mounted from where it came from or from the mirror repository; only when
+      neither has it do its bytes move, and then into the mirror, for the next save too;
+    - progress counts the bytes of every blob, whether they had to move or not.
+    """
+
+    def __init__(
+        self,
+        registries: Registries,
+        node: NodeBlobs,
+        repository: str,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._registries = registries
+        self._node = node
+        self.repository = repository
+        self._mirror = mirror_repository(registries.settings.prefix)
+        self._progress = progress
+        self._client = registries.own
+
+    async def base_layers(self, base: Base) -> None:
+        """Every distributable layer of the base."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(layer: Descriptor) -> None:
+            async with limit:
+                await self._base_layer(layer, base.sources)
+
+        wanted = {
+            layer.digest: layer for layer in base.layers if is_distributable(layer)
+        }
+        async with asyncio.TaskGroup() as group:
+            for layer in wanted.values():
+                group.create_task(one(layer))
+
+    async def has(self, pushed: Pushed) -> bool:
+        """Have the layers of an earlier save here too; False when the registry lost one."""
+        for digest in pushed.digests:
+            if await self._client.head_blob(self.repository, digest) is None:
+                same = pushed.repository == self.repository
+                if same or not await self._client.mount_blob(
+                    self.repository, digest, pushed.repository
+                ):
+                    return False
+        return True
+
+    async def new_layers(self, layers: Sequence[tuple[Descriptor, Path]]) -> None:
+        """What was captured, side by side."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(layer: Descriptor, path: Path) -> None:
+            async with limit:
+                await self._send(self.repository, layer, file_source(str(path)))
+
+        async with asyncio.TaskGroup() as group:
+            for layer, path in layers:
+                group.create_task(one(layer, path))
+
+    async def config(self, data: bytes, descriptor: Descriptor) -> None:
+        await self._send(self.repository, descriptor, bytes_source(data))
+
+    async def manifest(self, data: bytes, tag: str) -> Digest:
+        """By digest first: a tag never names something that is not whole."""
+        digest = Digest.of(data)
+        await self._client.put_manifest(self.repository, digest, data, OCI_MANIFEST)
+        await self._client.put_manifest(self.repository, tag, data, OCI_MANIFEST)
+        return digest
+
+    async def _base_layer(
+        self, layer: Descriptor, sources: Sequence[Reference]
+    ) -> None:
+        if await self._client.head_blob(self.repository, layer.digest) is not None:
+            return self._progress(layer.size)
+        own = [
+            source.repository for source in sources if self._registries.is_own(source)
+        ]
+        for repository in [*own, self._mirror]:
+            if await self._client.mount_blob(self.repository, layer.digest, repository):
+                return self._progress(layer.size)
+        await self._fetch(self._mirror, layer, sources)
+        if not await self._client.mount_blob(
+            self.repository, layer.digest, self._mirror
+        ):
+            # A registry without mounts keeps the blob twice.
+            await self._fetch(self.repository, layer, sources)
+
+    async def _fetch(
+        self, repository: str, layer: Descriptor, sources: Sequence[Reference]
+    ) -> None:
+        """Bring the bytes of a base layer into a repository of ours, from wherever they are."""
+        counted = _Delta(self._progress)
+        if await self._client.head_blob(repository, layer.digest) is not None:
+            return counted(layer.size)
+        if await self._node.size(layer.digest) is not None:
+            return await self._client.put_blob(
+                repository, layer, lambda: self._node.read(layer.digest), counted
+            )
+        for source in sources:
+            try:
+                origin = self._registries.of(source)
+                return await self._client.copy_blob(
+                    origin, source.repository, repository, layer, counted
+                )
+            except (RegistryUnavailable, RegistryRejected, RegistryRefused) as error:
+                log.warning(
+                    "base layer %s not from %s: %s", layer.digest, source.host, error
+                )
+        # Ours or theirs? If ours is away, that is the better thing to say.
+        await self._client.ping(attempts=1)
+        raise unavailable(layer.digest, tuple(sources))
+
+    async def _send(
+        self, repository: str, descriptor: Descriptor, source: BlobSource
+    ) -> None:
+        counted = _Delta(self._progress)
+        if await self._client.head_blob(repository, descriptor.digest) is not None:
+            return counted(descriptor.size)
+        await self._client.put_blob(repository, descriptor, source, counted)
+
+
+class _Delta:
+    """Turns "so much of this blob" into "so much more", also backwards after a new attempt."""
+
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def __call__(self, done: int) -> None:
+        self._progress(done - self._done)
+        self._done = done

@@ -1,0 +1,44 @@
+"""What a volume over the home would hide, put also where the image restores a new home from.
+
+In a use session a volume covers the home, so nothing that was saved below it is seen. Our
+images keep the defaults of a home in a folder of their own and copy them into a new one when
+they start; what is saved of the home goes there too, as hard links that cost no bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from snapshot_agent.tree.changes import Change, Kind
+
+
+class HomeDefaults:
+    """Says where a change of the home goes a second time.
+
+    - nowhere, when the image has no such folder: it would not know what to do with it
+    - a deletion only where there is something to delete: a whiteout of nothing would be
+      listed by some programs and found by none
+    """
+
+    def __init__(self, home: str, defaults: str, exists: Callable[[str], bool]) -> None:
+        """`home` and `defaults` are relative to the root; `exists` looks at the image below."""
+        self._home = home
+        self._defaults = defaults
+        self._exists = exists
+        self._used = bool(home and defaults) and exists(defaults)
+
+    def place(self, change: Change) -> str | None:
+        """Return the second path of a change that was taken, None when it has none."""
+        if not self._used or not change.taken:
+            return None
+        if not (change.path + "/").startswith(self._home + "/"):
+            return None
+        path = self._defaults + change.path[len(self._home) :]
+        if change.known:
+            # What the layers have of it, they have in both places.
+            return path
+        if change.kind is Kind.WHITEOUT and not self._exists(path):
+            return None
+        if change.kind is Kind.OPAQUE and not self._exists(path.rpartition("/")[0]):
+            return None
+        return path

@@ -1,0 +1,143 @@
+"""The image below a container, as its processes would see it without their changes."""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+import stat
+
+from snapshot_agent.tree import overlay
+
+# ENOTDIR and ELOOP: a component is a file or a link in this layer, so nothing is below it.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+class Kind(enum.Enum):
+    """What is visible at a path."""
+
+    DIRECTORY = "directory"
+    OTHER = "other"
+
+
+class LowerView:
+    """Looks paths up in a stack of read-only layers, topmost first.
+
+    - a whiteout, an opaque directory or a file in one layer hides what the layers below it
+      have at that path, as in the kernel;
+    - links are never followed, so a lookup never leaves the layers.
+    """
+
+    def __init__(self, layers: list[str]) -> None:
+        self._roots: list[int] = []
+        try:
+            for layer in layers:
+                self._roots.append(
+                    os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                )
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        while self._roots:
+            os.close(self._roots.pop())
+
+    def __enter__(self) -> LowerView:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def kind(self, path: str) -> Kind | None:
+        """What is visible at `path` (relative to the root), None when nothing is."""
+        if not path:
+            return Kind.DIRECTORY
+        parent, _, name = path.rpartition("/")
+        with self.directory(parent) as directory:
+            return directory.kind(name)
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """The content of a regular file, None when there is none or it is larger than `limit`."""
+        parent, _, name = path.rpartition("/")
+        with self.directory(parent) as directory:
+            return directory.read(name, limit)
+
+    def directory(self, path: str) -> LowerDirectory:
+        """The merged directory at `path`; an empty one when there is no directory."""
+        current = LowerDirectory([os.dup(root) for root in self._roots])
+        for name in path.split("/") if path else ():
+            with current:
+                current = current.directory(name)
+        return current
+
+
+class LowerDirectory:
+    """One merged directory: a descriptor in each layer that contributes to it."""
+
+    def __init__(self, layers: list[int]) -> None:
+        self._layers = layers
+
+    def __enter__(self) -> LowerDirectory:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        while self._layers:
+            os.close(self._layers.pop())
+
+    def kind(self, name: str) -> Kind | None:
+        found = self._find(name)
+        if found is None:
+            return None
+        return Kind.DIRECTORY if stat.S_ISDIR(found[1].st_mode) else Kind.OTHER
+
+    def directory(self, name: str) -> LowerDirectory:
+        """The merged subdirectory; an empty one when the name is not a directory."""
+        layers: list[int] = []
+        for layer in self._layers:
+            found = _lstat(name, layer)
+            if found is None:
+                continue
+            if not stat.S_ISDIR(found.st_mode):
+                break
+            layers.append(overlay.open_directory(name, layer))
+            if overlay.marks(name, layer) == "y":
+                break
+        return LowerDirectory(layers)
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        found = self._find(name)
+        if (
+            found is None
+            or not stat.S_ISREG(found[1].st_mode)
+            or found[1].st_size > limit
+        ):
+            return None
+        with open(overlay.open_file(name, found[0]), "rb") as file:
+            return file.read(limit)
+
+    def _find(self, name: str) -> tuple[int, os.stat_result] | None:
+        for layer in self._layers:
+            found = _lstat(name, layer)
+            if found is not None:
+                hidden = overlay.is_whiteout(found) or _marked(name, layer, found)
+                return None if hidden else (layer, found)
+        return None
+
+
+def _lstat(name: str, layer: int) -> os.stat_result | None:
+    try:
+        return overlay.lstat(name, layer)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def _marked(name: str, layer: int, found: os.stat_result) -> bool:
+    # Only an empty file can be one, and only in a directory that says so.
+    if not stat.S_ISREG(found.st_mode) or found.st_size != 0:
+        return False
+    return overlay.marks("", layer) == "x" and overlay.is_marked_whiteout(
+        name, layer, found
+    )
