@@ -7,6 +7,7 @@ import resource
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from snapshot_agent.capture.base_record import check_config
 from snapshot_agent.capture.capture import Capture, Captured, CaptureSettings
@@ -20,7 +21,7 @@ from snapshot_agent.exclusions import Rules
 from snapshot_agent.failures import disk_full
 from snapshot_agent.room import Room
 from snapshot_agent.status import Status, Step
-from snapshot_agent.tree.canary import canaries
+from snapshot_agent.tree.canary import canaries, masked
 from snapshot_agent.tree.kept import KeptSaves
 from snapshot_agent.tree.spool import Spool
 from snapshot_agent.wire import (
@@ -139,13 +140,14 @@ class CaptureSession:
         found = survey(desktop, rules, self._check)
         tools.limits.check(found)
         self._check_room(found)
+        secrets = canaries(desktop.env, given)
         capture = Capture(
             desktop,
             rules,
             containerd=tools.containerd,
             freezer=tools.freezer,
             settings=tools.settings,
-            canaries=canaries(desktop.env, given),
+            canaries=secrets,
             expected=found.apparent,
             check=self._check,
             kept=tools.kept.take(
@@ -158,7 +160,7 @@ class CaptureSession:
         )
         captured = capture.run(self._spool, self._status)
         tools.kept.put(captured.kept)
-        return _taken(captured, found)
+        return _taken(captured, found, secrets)
 
     def _check_room(self, found: Survey) -> None:
         # Compressed it is usually a third; half leaves room for what grows meanwhile.
@@ -191,7 +193,10 @@ class Reporter(Status):
         return super().begin(name, total)
 
 
-def _taken(captured: Captured, found: Survey) -> Taken:
+def _taken(captured: Captured, found: Survey, secrets: tuple[bytes, ...]) -> Taken:
+    def told(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**one, "path": masked(one["path"], secrets)} for one in paths]
+
     layers = [
         SpooledLayer(blob.path.name, blob.diff_id, blob.digest, blob.size)
         for blob in captured.blobs
@@ -203,11 +208,13 @@ def _taken(captured: Captured, found: Survey) -> Taken:
         layers=tuple(layers),
         content_bytes=captured.content_bytes,
         frozen=captured.frozen,
-        changed_while_saved=captured.changed_while_saved,
-        left_out=captured.left_out.to_list(),
+        changed_while_saved=[
+            masked(path, secrets) for path in captured.changed_while_saved
+        ],
+        left_out=told(captured.left_out.to_list()),
         entries=found.entries,
         packages=found.packages,
-        biggest=found.biggest.to_list(),
+        biggest=told(found.biggest.to_list()),
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
 

@@ -40,6 +40,13 @@ def canaries(process_env: Iterable[str], image_env: Iterable[str]) -> tuple[byte
     )
 
 
+def masked(text: str, values: Iterable[bytes]) -> str:
+    """The text with "..." in the place of each value: what people are told is kept somewhere."""
+    for value in values:
+        text = text.replace(value.decode("utf-8", "surrogateescape"), "...")
+    return text
+
+
 class Scanner:
     """Looks for canaries in one stream, also across the edges of its pieces."""
 

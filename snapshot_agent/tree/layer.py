@@ -220,11 +220,7 @@ class TarWriter:
     def _refuse(self, change: Change, reason: str) -> None:
         assert change.stat is not None
         change.taken = False
-        path = os.fsencode(change.path)
-        for value in self._canaries:
-            # What is left out is told to people, and kept.
-            path = path.replace(value, b"...")
-        self._leave_out(os.fsdecode(path), reason, size_of(change.stat))
+        self._leave_out(change.path, reason, size_of(change.stat))
 
     def _tells(self, info: tarfile.TarInfo) -> bool:
         """True when a name, a link's target or an attribute holds a secret."""

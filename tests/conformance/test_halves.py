@@ -144,14 +144,14 @@ def test_who_has_the_network_has_no_library_of_the_node(programs: Programs) -> N
     loaded = "import sys, snapshot_agent.{}; print(*sys.modules)"
     for half, others in (
         (
-            "app",
+            "api.app",
             {
                 "grpc",
                 "snapshot_agent.capture.containerd",
                 "snapshot_agent.tree.changes",
             },
         ),
-        ("capture_app", {"httpx", "kubernetes", "snapshot_agent.api.registries"}),
+        ("capture.app", {"httpx", "kubernetes", "snapshot_agent.api.registries"}),
     ):
         command = [sys.executable, "-c", loaded.format(half)]
         modules = subprocess.check_output(command, text=True).split()
