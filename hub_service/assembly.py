@@ -98,7 +98,7 @@ class Assembly:
             prepulling=self._prepulling,
             follower=follower,
             start_tests=tests,
-            reconciler=self._reconciler(uses),
+            reconciler=self._reconciler(uses, deletions),
             feed=self._feed,
             hub=hub,
             metrics=self._metrics,
@@ -109,13 +109,14 @@ class Assembly:
             cookie_secret=secret,
         )
 
-    def _reconciler(self, uses: dict[str, Any]) -> Reconciler:
+    def _reconciler(self, uses: dict[str, Any], deletions: Deletions) -> Reconciler:
         return Reconciler(
             jobs=self._stores.jobs,
             uses=uses,
             feed=self._feed,
             interval=self._settings.reconcile_interval,
             ended=self._ended,
+            settled=deletions.wake,
         )
 
     def _ended(self, job: Job) -> None:

@@ -4,14 +4,20 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hub_service.clients.agent import AgentClient
 from hub_service.clients.hub import HubClient
 from hub_service.clients.kube import Cluster, SessionPod
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
-from hub_service.jobs.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
+from hub_service.jobs.advancing import (
+    WAITS_FOR_CLEANUP,
+    end,
+    stamped,
+    still_going,
+    wait,
+)
 from hub_service.jobs.targets import target
 from hub_service.models import (
     CANCELLED,
@@ -30,6 +36,10 @@ from hub_service.stores.stores import Stores
 
 log = logging.getLogger(__name__)
 
+OVER = ("succeeded", "failed", "cancelled")
+"""The ends of a save at its agent."""
+STOPS_WITHIN = timedelta(minutes=2)
+"""How long after a save "stop the desktop afterwards" is still what its person expects."""
 ATTEMPTS = 3
 """How often an agent that lost a save (it was restarted) is given it again."""
 
@@ -168,7 +178,13 @@ class Commits:
                 await self._recording.discard(job)
 
     async def _stop(self, job: Job) -> None:
-        """Stop the desktop that was saved, not one that was started since."""
+        """Stop the desktop that was saved: not one that was started since, nor one in use again.
+
+        Whoever sees their desktop run on a while after its save goes on working in it.
+        """
+        if datetime.now(UTC) - (job.ended or job.created) > STOPS_WITHIN:
+            log.warning("Desktop %s runs on after job %s", job.server, job.id)
+            return
         pod = await self._cluster.session_pod(job.server)
         if pod and pod.uid == job.request["pod_uid"]:
             await self._hub.stop(job.server)
@@ -178,8 +194,12 @@ class Commits:
         agent = await self._cluster.agent_on(job.request["node"])
         try:
             await self._agents.cancel(agent, job.id)
+            status = await self._agents.status(agent, job.id)
         except AgentError as error:
             log.info("Job %s is over at its agent: %s", job.id, error)
+            return
+        if status and status["state"] not in OVER:
+            raise still_going()
 
     async def _step(self, job: Job) -> dict[str, Any]:
         if job.result:

@@ -76,5 +76,16 @@ class AgentError(PublicError):
         return {**super().to_dict(), "agent": True}
 
 
+def own_defect() -> PublicError:
+    """Return what administrators see of an error of ours."""
+    return PublicError(
+        "internal_error",
+        sentence(
+            "Something went wrong on our side. What is saved is safe. Look at the log of "
+            "hub_service."
+        ),
+    )
+
+
 class Unavailable(PublicError):
     """A part that is needed does not answer; trying again helps."""

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 STUBBORN = timedelta(minutes=15)
 """How long what belongs to a job's end is tried again while a part does not answer."""
 PAUSE = 2.0
-"""Seconds between two such attempts."""
+"""Seconds between the first two such attempts."""
 
 
 class Reconciler:
@@ -41,12 +41,15 @@ class Reconciler:
         feed: JobFeed,
         interval: float,
         ended: Callable[[Job], None],
+        settled: Callable[[], None],
     ) -> None:
+        """`ended` hears of each end, `settled` of each one that is followed up."""
         self._jobs = jobs
         self._uses = uses
         self._feed = feed
         self._interval = interval
         self._ended = ended
+        self._settled = settled
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._bell = Bell()
 
@@ -102,6 +105,8 @@ class Reconciler:
             why = after.error["code"] if after.error else ""
             log.info("Job %s of %s ended: %s %s", job.id, job.owner, after.state, why)
             self._ended(after)
+            # Whoever waits for this one's place need not wait for the next turn.
+            self.wake()
         return after
 
     async def _follow_up(self, job: Job) -> None:
@@ -109,14 +114,16 @@ class Reconciler:
         try:
             await self._uses[job.kind].follow_up(job)
         except Unavailable as error:
-            log.warning("After job %s: %s %s", job.id, error, error.details)
-            if datetime.now(UTC) - (job.ended or job.created) < STUBBORN:
-                await asyncio.sleep(PAUSE)
+            age = datetime.now(UTC) - (job.ended or job.created)
+            if age < STUBBORN:
+                log.info("After job %s, later again: %s", job.id, error)
+                # At first soon, then at times: seconds as the age of the job in tenths.
+                await asyncio.sleep(max(PAUSE, age.total_seconds() / 10))
                 return
+            log.warning("After job %s, given up: %s %s", job.id, error, error.details)
         except PublicError as error:
             log.warning("After job %s: %s %s", job.id, error, error.details)
         except Exception:
             log.exception("After job %s: a defect", job.id)
         self._jobs.update(job.id, settled=True)
-        # Whoever waits for this one's place need not wait for the next turn.
-        self.wake()
+        self._settled()

@@ -114,13 +114,16 @@ class RegistryClient:
         check_digest(response, digest, f"PUT {path}")
         return digest
 
-    async def delete_manifest(self, repository: str, target: str) -> bool:
+    async def delete_manifest(
+        self, repository: str, target: str, *, attempts: int | None = None
+    ) -> bool:
         """Delete by digest (or by tag, where the registry can); False when it was not there."""
-        return await self._delete(repository, f"/v2/{repository}/manifests/{target}")
+        path = f"/v2/{repository}/manifests/{target}"
+        return await self._delete(repository, path, attempts)
 
     async def delete_blob(self, repository: str, digest: Digest) -> bool:
         """Take a blob out of a repository; False when it was not there."""
-        return await self._delete(repository, f"/v2/{repository}/blobs/{digest}")
+        return await self._delete(repository, f"/v2/{repository}/blobs/{digest}", None)
 
     async def tags(self, repository: str) -> list[str]:
         """Every tag of a repository; empty when there is no such repository."""
@@ -247,9 +250,11 @@ class RegistryClient:
             raise rejected(response, f"{method} {path}")
         return response
 
-    async def _delete(self, repository: str, path: str) -> bool:
+    async def _delete(self, repository: str, path: str, attempts: int | None) -> bool:
         scopes = frozenset({f"repository:{repository}:delete,pull,push"})
-        response = await self._transport.request("DELETE", path, scopes=scopes)
+        response = await self._transport.request(
+            "DELETE", path, scopes=scopes, attempts=attempts
+        )
         # 404: somebody else deleted it, which is what was wanted.
         if response.status_code == 404:
             return False

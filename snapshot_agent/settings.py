@@ -141,10 +141,18 @@ class SnapshotAgent(Application):
         ),
     ).tag(config=True)
     freeze_budget = Float(
-        0.1,
+        1.0,
         help=(
             "Seconds that a desktop may stand still. What there is no time for is taken right "
-            "after that, and named in the result."
+            "after that, and named in the result; what is moved just then may be missed."
+        ),
+    ).tag(config=True)
+    kept_saves = Int(
+        0,
+        help=(
+            "Of how many desktops the last save is remembered, so that the next one takes only "
+            "what has changed; 0 = none. What was saved and then deleted stays readable in the "
+            "layers of the first save."
         ),
     ).tag(config=True)
     freeze_deadline = Float(

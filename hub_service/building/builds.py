@@ -19,7 +19,13 @@ from hub_service.errors import (
     Unavailable,
     sentence,
 )
-from hub_service.jobs.advancing import WAITS_FOR_CLEANUP, end, stamped, wait
+from hub_service.jobs.advancing import (
+    WAITS_FOR_CLEANUP,
+    end,
+    stamped,
+    still_going,
+    wait,
+)
 from hub_service.jobs.follower import BuildFollower, Following, Source
 from hub_service.jobs.targets import target
 from hub_service.models import (
@@ -152,7 +158,8 @@ class Builds:
     async def follow_up(self, job: Job) -> None:
         """Remove what ran for the job, and what it left if it did not end well."""
         await self._follower.forget(job.id)
-        await self._workloads.remove(job.id)
+        if not await self._workloads.remove(job.id):
+            raise still_going()
         await self._finishing.follow_up(job)
         if job.state != SUCCEEDED and job.attempts:
             await self._recording.discard(job)
@@ -311,6 +318,16 @@ class Builds:
 
     def _refuse_many(self, active: Sequence[Job], person: Person) -> None:
         builds = [one for one in active if one.kind == BUILD]
+        mine = [one for one in builds if one.owner == person.name]
+        if len(mine) > self.settings.waiting:
+            raise Conflict(
+                "too_many_builds",
+                sentence(
+                    "{count} builds of yours are under way or waiting. "
+                    "Wait for one of them, or cancel one."
+                ),
+                count=len(mine),
+            )
         if len([one for one in builds if one.state == QUEUED]) >= (
             self.settings.waiting_in_all
         ):
@@ -321,16 +338,6 @@ class Builds:
                     "Try again in a while."
                 ),
                 count=self.settings.waiting_in_all,
-            )
-        mine = [one for one in builds if one.owner == person.name]
-        if len(mine) > self.settings.waiting:
-            raise Conflict(
-                "too_many_builds",
-                sentence(
-                    "{count} builds of yours are under way or waiting. "
-                    "Wait for one of them, or cancel one."
-                ),
-                count=len(mine),
             )
 
 

@@ -66,11 +66,15 @@ class ImageStore:
             )
         return str(found.digest) if found else None
 
-    async def delete(self, owner: str, name: str, digest: str) -> None:
+    async def delete(
+        self, owner: str, name: str, digest: str, *, attempts: int | None = None
+    ) -> None:
         """Delete the manifest of a version; one that is gone is deleted already."""
         with _translated():
             await self._client.delete_manifest(
-                repository(self.prefix, owner, name), str(Digest(digest))
+                repository(self.prefix, owner, name),
+                str(Digest(digest)),
+                attempts=attempts,
             )
 
 

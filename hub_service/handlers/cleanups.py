@@ -1,8 +1,11 @@
 """The image store's disk: what it takes, and freeing what nothing names any more."""
 
+from typing import Any
+
 from hub_service.handlers.base import ADMIN, ApiHandler, needs_scope
 from hub_service.handlers.images import API
 from hub_service.handlers.pages import PageHandler
+from hub_service.pages.views import public_error_view
 
 
 class CleanupsHandler(ApiHandler):
@@ -39,7 +42,13 @@ class StoragePage(PageHandler):
             enabled=self.services.cleanups.enabled,
             root=self.services.store.root,
             nodes=self.services.prepulling.nodes,
+            waiting=len(self.services.discards.waiting()),
+            problem=self._problem(),
         )
+
+    def _problem(self) -> dict[str, Any] | None:
+        problem = self.services.deletions.problem
+        return public_error_view(problem, self._) if problem else None
 
     @needs_scope(ADMIN)
     async def post(self) -> None:

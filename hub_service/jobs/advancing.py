@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hub_service.errors import Unavailable
+from hub_service.errors import Unavailable, sentence
 from hub_service.models import CANCELLED, FAILED, SUCCEEDED, Job
 
 PATIENCE = timedelta(minutes=2)
@@ -30,6 +30,14 @@ def wait(job: Job, error: Unavailable) -> dict[str, Any]:
     if now - since > PATIENCE:
         return end(FAILED, error=error.to_dict())
     return {"silent_since": since}
+
+
+def still_going() -> Unavailable:
+    """Return why the end of a job has to wait: what it left is not all there yet."""
+    return Unavailable(
+        "still_going",
+        sentence("What ran for this job has not let go of everything yet."),
+    )
 
 
 def stamped(changes: dict[str, Any]) -> dict[str, Any]:

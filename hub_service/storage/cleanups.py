@@ -12,7 +12,14 @@ from typing import Any
 from hub_service.bell import Bell
 from hub_service.clients.deployments import Deployments
 from hub_service.clients.workloads import JOB_LABEL, WorkloadPod, Workloads
-from hub_service.errors import Conflict, NotFound, PublicError, Unavailable, sentence
+from hub_service.errors import (
+    Conflict,
+    NotFound,
+    PublicError,
+    Unavailable,
+    own_defect,
+    sentence,
+)
 from hub_service.models import FAILED, RUNNING, SUCCEEDED, Cleanup
 from hub_service.storage.deletions import Deletions
 from hub_service.stores.stores import Stores
@@ -129,7 +136,7 @@ class Cleanups:
             changes = {"state": FAILED, "error": error.to_dict()}
         except Exception:
             log.exception("Clean-up %d failed by a defect", cleanup.id)
-            changes = {"state": FAILED, "error": _defect().to_dict()}
+            changes = {"state": FAILED, "error": own_defect().to_dict()}
         await self._reopen(cleanup)
         changes = {"error": None, **changes, "ended": datetime.now(UTC)}
         self._cleanups.update(cleanup.id, **changes)
@@ -254,14 +261,4 @@ def _slow(why: str) -> Unavailable:
             "Try again later."
         ),
         details={"why": why},
-    )
-
-
-def _defect() -> PublicError:
-    return PublicError(
-        "internal_error",
-        sentence(
-            "Something went wrong on our side. What is saved is safe. Look at the log of "
-            "hub_service."
-        ),
     )

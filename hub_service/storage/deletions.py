@@ -3,7 +3,8 @@
 import logging
 
 from hub_service.bell import Bell
-from hub_service.errors import PublicError
+from hub_service.errors import PublicError, own_defect
+from hub_service.models import QUEUED
 from hub_service.stores.discards import Discarded
 from hub_service.stores.stores import Stores
 
@@ -27,6 +28,8 @@ class Deletions:
         self._jobs = stores.jobs
         self._store = stores.store
         self._bell = Bell()
+        self.problem: PublicError | None = None
+        """Why what waits is not deleted, for administrators."""
 
     def wake(self) -> None:
         """Look now."""
@@ -40,20 +43,30 @@ class Deletions:
 
     async def carry_out(self) -> None:
         """Delete what waits, as far as the registry lets it."""
+        problem = None
         for one in self._discards.waiting():
             try:
                 await self._delete(one)
             except PublicError as error:
-                log.warning(
-                    "%s/%s %s stays for now: %s %s",
-                    *(one.owner, one.image, one.digest, error, error.details),
-                )
-                return
+                problem = error
+            except Exception:
+                # One that cannot be deleted must not hold up the others, nor end the program.
+                log.exception("Deleting %s failed by a defect", one)
+                problem = own_defect()
+        if problem and (not self.problem or problem.code != self.problem.code):
+            log.warning("Deletions wait: %s %s", problem, problem.details)
+        self.problem = problem
 
     async def _delete(self, one: Discarded) -> None:
-        open_jobs = {(job.owner, job.image) for job in self._jobs.open()}
-        if (one.owner, one.image) in open_jobs:
+        # A job that has not begun names nothing yet.
+        at_work = {
+            (job.owner, job.image)
+            for job in self._jobs.open()
+            if job.attempts or job.state != QUEUED
+        }
+        if (one.owner, one.image) in at_work:
             return
         if not self._discards.named(one):
-            await self._store.delete(one.owner, one.image, one.digest)
+            # Once: between two attempts a build might come to name it again.
+            await self._store.delete(one.owner, one.image, one.digest, attempts=1)
         self._discards.forget(one)

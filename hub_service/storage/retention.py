@@ -1,5 +1,6 @@
 """Deleting versions that nobody has started for long: shown first, then done."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from hub_service.rules.retention_plan import (
 from hub_service.stores.stores import Stores
 
 MAX_DAYS = 3650
+KEPT_EACH = 50
+"""So many are deleted before that is written down."""
 FRESH = timedelta(days=1)
 """How long what a dry run showed may be carried out: after that nobody remembers it."""
 
@@ -112,6 +115,10 @@ class Retention:
                 if item.state != DELETED:
                     known = allowed.get(item.key) == item.digest
                     items[place] = self._delete(person, item, known)
+                    if place % KEPT_EACH == KEPT_EACH - 1:
+                        self._plans.keep(plan.id, items)
+                    # Others are served between two deletions.
+                    await asyncio.sleep(0)
         finally:
             self._plans.keep(plan.id, items)
         return items

@@ -24,6 +24,11 @@ class Discards:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def add(self, owner: str, image: str, digest: str) -> None:
+        """Have a manifest deleted that no version names."""
+        with Session(self._engine) as session, session.begin():
+            session.add(DiscardedRow(owner=owner, image=image, digest=digest))
+
     def waiting(self) -> list[Discarded]:
         """Return what is to be deleted, oldest first."""
         with Session(self._engine) as session:

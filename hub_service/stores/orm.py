@@ -169,7 +169,7 @@ class JobRow(Base):
     created: Mapped[datetime] = mapped_column(index=True)
     started: Mapped[datetime | None]
     ended: Mapped[datetime | None]
-    settled: Mapped[bool]
+    settled: Mapped[bool] = mapped_column(index=True)
 
 
 class DiscardedRow(Base):

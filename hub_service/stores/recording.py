@@ -8,6 +8,7 @@ from hub_service.clients.registry import ImageStore
 from hub_service.errors import Conflict, sentence
 from hub_service.models import Job, Version
 from hub_service.stores.catalogue import Catalogue
+from hub_service.stores.discards import Discards
 
 DETAILS = (
     "packages",
@@ -26,8 +27,11 @@ DETAILS = (
 class Recording:
     """Writes versions into the catalogue."""
 
-    def __init__(self, catalogue: Catalogue, store: ImageStore) -> None:
+    def __init__(
+        self, catalogue: Catalogue, discards: Discards, store: ImageStore
+    ) -> None:
         self._catalogue = catalogue
+        self._discards = discards
         self._store = store
 
     async def require_held(self, job: Job, digest: str) -> None:
@@ -72,14 +76,13 @@ class Recording:
         )
 
     async def discard(self, job: Job) -> None:
-        """Delete what a job that did not end well may have pushed.
+        """Have deleted what a job that did not end well may have pushed.
 
         The tag is written last; a part that was lost right after that leaves a manifest in
-        the registry that no version names. One that an earlier version names too (nothing
-        had changed) stays.
+        the registry that no version names. One that a version names too (nothing had
+        changed) stays.
         """
         digest = await self._store.digest_of(job.owner, job.image, job.number)
-        image = self._catalogue.image(job.owner, job.image)
-        known = {version.digest for version in image.versions} if image else set()
-        if digest and digest not in known:
-            await self._store.delete(job.owner, job.image, digest)
+        if digest:
+            # Not at once: another job may have made the same, and be about to name it.
+            self._discards.add(job.owner, job.image, digest)

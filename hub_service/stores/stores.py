@@ -42,6 +42,7 @@ class Stores:
     def open(cls, engine: Engine, store: ImageStore) -> "Stores":
         """Make them around a database and a registry."""
         catalogue, jobs = Catalogue(engine), JobStore(engine)
+        discards = Discards(engine)
         return cls(
             catalogue=catalogue,
             jobs=jobs,
@@ -52,8 +53,8 @@ class Stores:
             quotas=Quotas(QuotaStore(engine), catalogue, jobs),
             retention_plans=RetentionStore(engine),
             cleanup_store=CleanupStore(engine),
-            discards=Discards(engine),
+            discards=discards,
             store=store,
             contexts=Contexts(store),
-            recording=Recording(catalogue, store),
+            recording=Recording(catalogue, discards, store),
         )

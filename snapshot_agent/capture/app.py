@@ -29,6 +29,7 @@ from snapshot_agent.not_ready import NotReady, check_writable
 from snapshot_agent.program import ended, until_stopped
 from snapshot_agent.room import Room, quantity
 from snapshot_agent.settings import SnapshotAgent
+from snapshot_agent.tree.kept import KeptSaves
 from snapshot_agent.tree.spool import Spool
 from snapshot_agent.wire import MESSAGE_LIMIT
 
@@ -60,16 +61,17 @@ class CaptureProgram(SnapshotAgent):
         """Check, recover and listen; what was opened is closed with `stack`."""
         spool, state = Path(self.spool_dir), Path(self.state_dir)
         raise_file_limit()
-        check_writable(state, "SnapshotAgent.state_dir")
-        check_writable(spool, "SnapshotAgent.spool_dir")
         containerd = Containerd(self.containerd_socket, self.containerd_namespace)
         stack.callback(containerd.close)
         version = await asyncio.to_thread(
             preflight.check_containerd, containerd, self.containerd_socket
         )
         freezer = Freezer(containerd, state)
-        # First of all: a desktop may be standing still since the last agent was killed.
+        # First of all: a desktop may be standing still since the last agent was killed, and a
+        # full disk may be what killed it.
         await asyncio.to_thread(freezer.recover)
+        check_writable(state, "SnapshotAgent.state_dir")
+        check_writable(spool, "SnapshotAgent.spool_dir")
         preflight.check_capabilities(
             Path("/proc/self/status").read_text(encoding="ascii")
         )
@@ -78,7 +80,13 @@ class CaptureProgram(SnapshotAgent):
         log.info("ready containerd=%s spools_cleaned=%d", version, cleaned)
         room = Room(spool, quantity(self.spool_limit))
         tools = NodeTools(
-            containerd, freezer, room, self._settings(), self._bounds(), self._limits()
+            containerd,
+            freezer,
+            room,
+            self._settings(),
+            self._bounds(),
+            self._limits(),
+            KeptSaves(self.kept_saves),
         )
         stack.callback(tools.kept.close)
         recovery = asyncio.create_task(_recover_for_ever(tools))

@@ -53,7 +53,7 @@ class CaptureSettings:
     """What an administrator decides about the reading."""
 
     freeze: bool = True
-    freeze_budget: float = 0.1
+    freeze_budget: float = 1.0
     freeze_deadline: float = 10.0
     layer_bytes: int = 256 << 20
     zstd_level: int = 3

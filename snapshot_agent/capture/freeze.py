@@ -57,6 +57,9 @@ class Hold:
         return self.frozen and not self.expired and not self.over
 
 
+_RUNS = (TaskState.RUNNING, TaskState.STOPPED)
+
+
 class Freezer:
     """Freezes and thaws containers of this node.
 
@@ -117,22 +120,28 @@ class Freezer:
             container_id = path.stem
             if container_id in self._held:
                 continue
-            with contextlib.suppress(NotFound):
-                try:
-                    if self._tasks.task_state(container_id) is TaskState.PAUSED:
-                        self._tasks.resume(container_id)
-                        resumed.append(container_id)
-                        log.warning(
-                            "resumed a container that was left frozen container=%s",
-                            container_id,
-                        )
-                except NotFound:
-                    raise
-                except ContainerdError as error:
-                    # The intent stays, so the next call tries again.
-                    log.error("cannot resume container=%s: %s", container_id, error)
+            try:
+                state = self._tasks.task_state(container_id)
+                if state not in _RUNS:
+                    self._tasks.resume(container_id)
+                    resumed.append(container_id)
+                    log.warning(
+                        "resumed a container that was left frozen container=%s",
+                        container_id,
+                    )
+            except NotFound:
+                pass
+            except ContainerdError as error:
+                # The intent stays, so the next call tries again.
+                log.error("cannot resume container=%s: %s", container_id, error)
+                continue
+            else:
+                if state not in (*_RUNS, TaskState.PAUSED):
+                    # Not known, or on its way into the pause: the next call looks again.
                     continue
-            path.unlink(missing_ok=True)
+            # A disk that cannot be written must not keep the others frozen.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         return resumed
 
     def _try_pause(self, container_id: str) -> bool:
@@ -149,11 +158,9 @@ class Freezer:
         deadline = time.monotonic() + self._resume_for
         while True:
             try:
-                # Asked first: a pause that timed out may or may not have happened.
-                if self._tasks.task_state(container_id) in (
-                    TaskState.PAUSED,
-                    TaskState.PAUSING,
-                ):
+                # Asked first: a pause that timed out may or may not have happened. What is not
+                # known to run is resumed: containerd says UNKNOWN when a shim is slow.
+                if self._tasks.task_state(container_id) not in _RUNS:
                     self._tasks.resume(container_id)
                 return True
             except NotFound:

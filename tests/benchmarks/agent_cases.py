@@ -99,7 +99,9 @@ class Bench:
     async def agent(self, desk: Desk) -> AsyncIterator[Agent]:
         """A fresh agent: nothing is known of earlier saves."""
         folder = desk.round()
-        async with running_programs(desk.node, desk.registry, folder) as programs:
+        async with running_programs(
+            desk.node, desk.registry, folder, kept_saves=16
+        ) as programs:
             # A program that has been running for days has loaded everything that it needs.
             await programs.agent.http.post(
                 "/v1/preview",

@@ -128,5 +128,7 @@ def node(
 async def agent(
     node: Node, registry: RegistryServer, tmp_path: Path
 ) -> AsyncIterator[Agent]:
-    async with running_agent(node, registry.url, tmp_path / "agent") as made:
+    async with running_agent(
+        node, registry.url, tmp_path / "agent", kept_saves=16
+    ) as made:
         yield made

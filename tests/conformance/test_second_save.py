@@ -160,7 +160,9 @@ def quick(image: Image, tmp_path: Path) -> Iterator[Node]:
 async def saver(
     quick: Node, registry: RegistryServer, tmp_path: Path
 ) -> AsyncIterator[Agent]:
-    async with running_agent(quick, registry.url, tmp_path / "agent") as made:
+    async with running_agent(
+        quick, registry.url, tmp_path / "agent", kept_saves=16
+    ) as made:
         yield made
 
 
@@ -324,7 +326,9 @@ async def test_after_a_failure_nothing_is_kept(
     fill(quick.merged)
     settle()
     with fake_registry() as registry:
-        async with running_agent(quick, registry.url, tmp_path / "agent") as agent:
+        async with running_agent(
+            quick, registry.url, tmp_path / "agent", kept_saves=16
+        ) as agent:
             await agent.result()
             assert registry.fake is not None
             (quick.merged / "opt/new").write_text("new")

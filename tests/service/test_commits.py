@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -100,6 +101,20 @@ async def test_a_restart_right_after_a_save_still_stops_the_desktop_that_was_sav
         await neighbours.until(lambda: services.jobs.open() == [])
     # One that was started since is another desktop.
     assert neighbours.hub.stopped == ([] if again else [("alice", "")])
+
+
+async def test_a_desktop_in_use_again_is_not_stopped_late(neighbours: World) -> None:
+    async with neighbours.serving() as services:
+        client = neighbours.alice()
+        reply = await client.post("/commits", json=save_of("alice", stop_after=True))
+        job = await neighbours.ended(client, reply.json()["id"])
+        await neighbours.until(lambda: services.jobs.open() == [])
+        ended = datetime.now(UTC) - timedelta(hours=3)
+        services.jobs.update(job["id"], settled=False, ended=ended)
+        neighbours.hub.stopped.clear()
+    async with neighbours.serving() as services:
+        await neighbours.until(lambda: services.jobs.open() == [])
+    assert neighbours.hub.stopped == []
 
 
 async def test_a_save_tells_the_hub_that_the_desktop_is_in_use(world: World) -> None:

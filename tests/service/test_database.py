@@ -67,6 +67,27 @@ def version(number: int, **fields: Any) -> Version:
     return Version(number=number, **known | fields)
 
 
+def test_what_had_ended_before_is_settled(url: str) -> None:
+    engine = create_engine(url)
+    upgrade(engine, "0007")
+    states = ("queued", "running", "succeeded", "failed")
+    columns = (
+        "id, kind, state, owner, server_user, server_name, image, title, number, request, "
+        "progress, attempts, cancel, created"
+    )
+    values = (
+        ":state, 'commit', :state, 'a', 'a', '', 'i', 'I', 1, '{}', '{}', 1, "
+        "false, '2026-01-01'"
+    )
+    with engine.begin() as connection:
+        for state in states:
+            insert = text(f"INSERT INTO jobs ({columns}) VALUES ({values})")
+            connection.execute(insert, {"state": state})
+    upgrade(engine)
+    assert [job.state for job in JobStore(engine).open()] == ["queued", "running"]
+    engine.dispose()
+
+
 def test_the_migrations_make_the_tables_of_the_program(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)

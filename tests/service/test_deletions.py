@@ -42,6 +42,17 @@ async def test_it_waits_for_a_save_that_may_name_it_again(world: World) -> None:
     assert digest not in world.registry.manifests[REPOSITORY]
 
 
+async def test_one_that_cannot_be_deleted_holds_up_nobody(world: World) -> None:
+    assert world.services
+    digest = await forgotten(world)
+    world.services.discards.add("alice", "gis-course", "no digest at all")
+    world.services.discards.add("alice", "gis-course", digest)
+    await world.services.deletions.carry_out()
+    assert digest not in world.registry.manifests[REPOSITORY]
+    assert world.services.deletions.problem
+    assert len(world.services.discards.waiting()) == 1
+
+
 async def test_what_a_version_names_again_stays(world: World) -> None:
     assert world.services
     alice = world.alice()

@@ -20,6 +20,7 @@ async def test_a_loop_that_is_woken_while_it_is_told_to_end_ends(
         feed=JobFeed(),
         interval=0.1,
         ended=lambda job: None,
+        settled=lambda: None,
     )
     loop = asyncio.create_task(reconciler.run())
     await asyncio.sleep(0.02)

@@ -11,16 +11,7 @@ BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Make the column and the table; what has ended so far has been followed up."""
-    op.add_column(
-        "jobs",
-        sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
-    )
-    op.execute(
-        sa.text(
-            "UPDATE jobs SET settled = true WHERE state NOT IN ('queued', 'running')"
-        )
-    )
+    """Make the columns and the table; what has ended so far is settled."""
     op.add_column(
         "versions",
         sa.Column("offered_elsewhere", sa.DateTime(timezone=True), nullable=True),
@@ -31,4 +22,13 @@ def upgrade() -> None:
         sa.Column("owner", sa.String, nullable=False),
         sa.Column("image", sa.String, nullable=False),
         sa.Column("digest", sa.String, nullable=False),
+    )
+    op.add_column(
+        "jobs",
+        sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.true()),
+    )
+    op.create_index("ix_jobs_settled", "jobs", ["settled"])
+    # Few rows: what has ended keeps the default.
+    op.execute(
+        sa.text("UPDATE jobs SET settled = false WHERE state IN ('queued', 'running')")
     )
