@@ -117,8 +117,8 @@ class Demo:
         labels = f"app.kubernetes.io/component={name}"
         self.kubectl("delete", "pod", "-l", labels, "--grace-period=0", "--force")
 
-    def crash(self, name: str, container: str) -> None:
-        """Kill one container of a program by SIGKILL, and wait until it runs again."""
+    def crash(self, name: str, container: str) -> Callable[[], None]:
+        """Kill one container of a program by SIGKILL; return what waits until it runs again."""
         labels = f"app.kubernetes.io/component={name}"
         [pod] = self.get("pods", "-l", labels)["items"]
         before = _status_of(pod, container)
@@ -133,7 +133,7 @@ class Demo:
             now = _status_of(pod, container)
             return bool(now["ready"] and now["containerID"] != before["containerID"])
 
-        wait_for(f"{container} runs again", again, 120)
+        return lambda: wait_for(f"{container} runs again", again, 120)
 
     def restart(self, kind: str, name: str) -> None:
         """Kill the pods of a program, and wait for those that come after them."""

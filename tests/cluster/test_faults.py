@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -71,8 +72,14 @@ def ends_after_a_second_beginning(desktop: Desktop, id: str) -> None:
 @pytest.mark.parametrize("step", ["read", "push"])
 def test_one_half_of_the_agent_crashes(desktop: Desktop, half: str, step: str) -> None:
     id = desktop.save(f"Crash of {half} in {step}").json()["id"]
-    desktop.in_step(id, step)
-    desktop.cluster.crash("snapshot-agent", half)
+    with ExitStack() as held:
+        if step == "push":
+            desktop.in_step(id, "read")
+            # It can but begin to push, however fast the machine is.
+            held.enter_context(desktop.cluster.registry_held())
+        desktop.in_step(id, step)
+        wait_until_it_runs = desktop.cluster.crash("snapshot-agent", half)
+    wait_until_it_runs()
     job = desktop.end_of(id)
     assert job["state"] == "succeeded", job
     desktop.works()
