@@ -79,6 +79,10 @@ AGENT_SENTENCES = {
         "Not saved: this desktop has changed more than one save may hold. Your desktop is "
         "unharmed. Leave large folders out, or ask an administrator for a higher limit."
     ),
+    "node_error": sentence(
+        "Not saved: this desktop's machine did not do what was asked of it. Your desktop is "
+        "unharmed. Try again, or tell your administrator."
+    ),
     "save_in_progress": sentence("This desktop is being saved already."),
     "too_many_saves": sentence(
         "Too many desktops are being saved on this machine just now. Try again in a minute."
