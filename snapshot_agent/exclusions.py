@@ -144,6 +144,8 @@ class Rules:
         # Equal for two saves that leave out the same.
         self.choices: tuple[object, ...] = (self.home, self.mounts, tuple(asked))
         self.choices += (include_home,)
+        # True when nothing was asked to be left out.
+        self.whole = include_home and not asked
         root = _Node()
         for mount in self.mounts:
             root.add([_literal(part) for part in mount.split("/")], MOUNT)
@@ -254,6 +256,14 @@ def _pattern(text: str) -> str:
 def hides_whiteouts(reason: str) -> bool:
     """True where the image below is to stay as it is: a deletion is not taken either."""
     return reason in (MOUNT, HOME)
+
+
+def deleted_by_programs(path: str, home: str) -> bool:
+    """True where programs delete files by themselves all the time, and people hardly ever."""
+    if path.startswith("var/"):
+        return True
+    inside = path.removeprefix(home + "/")
+    return bool(home) and inside != path and inside.startswith(".") and "/" in inside
 
 
 def volumes(mounts: Iterable[str]) -> list[str]:

@@ -90,6 +90,42 @@ def origin_of(config: dict[str, Any], name: str, digest: Digest) -> tuple[str, D
     return name, digest
 
 
+def saved_layers(config: dict[str, Any]) -> tuple[int, int]:
+    """How many of the uppermost layers were saved from desktops, and by how many saves."""
+    history = config.get("history") or []
+    described = [entry for entry in history if not entry.get("empty_layer")]
+    if len(described) != len((config.get("rootfs") or {}).get("diff_ids") or []):
+        return 0, 0
+    layers, saves = 0, set()
+    for entry in reversed(history):
+        if entry.get("created_by") != CREATED_BY:
+            break
+        if not entry.get("empty_layer"):
+            layers += 1
+            # All layers of one save have the same time.
+            saves.add(str(entry.get("created")))
+    return layers, len(saves)
+
+
+def without_saved(
+    config: dict[str, Any], manifest: dict[str, Any], layers: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The two documents without so many of the uppermost layers.
+
+    ValueError when these are not all that were saved: no other layer is ever taken away.
+    """
+    if not layers:
+        return config, manifest
+    if layers != saved_layers(config)[0]:
+        raise ValueError(f"{layers} layers are not those that were saved")
+    config, manifest = copy.deepcopy(config), copy.deepcopy(manifest)
+    config["rootfs"]["diff_ids"] = config["rootfs"]["diff_ids"][:-layers]
+    while config["history"] and config["history"][-1].get("created_by") == CREATED_BY:
+        config["history"].pop()
+    manifest["layers"] = manifest["layers"][:-layers]
+    return config, manifest
+
+
 def make_config(
     base: dict[str, Any], layers: Sequence[Layer], description: Description
 ) -> bytes:

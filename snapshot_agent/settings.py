@@ -141,18 +141,18 @@ class SnapshotAgent(Application):
         ),
     ).tag(config=True)
     freeze_budget = Float(
-        1.0,
+        0.1,
         help=(
             "Seconds that a desktop may stand still. What there is no time for is taken right "
-            "after that, and named in the result; what is moved just then may be missed."
+            "after that, and named in the result."
         ),
     ).tag(config=True)
     kept_saves = Int(
-        0,
+        16,
         help=(
             "Of how many desktops the last save is remembered, so that the next one takes only "
-            "what has changed; 0 = none. What was saved and then deleted stays readable in the "
-            "layers of the first save."
+            "what has changed; 0 = none. What was replaced in between stays readable in the "
+            "layers of the first save; when somebody has deleted something, all is read again."
         ),
     ).tag(config=True)
     freeze_deadline = Float(

@@ -102,10 +102,14 @@ class SpooledLayer:
 
 @dataclass(frozen=True)
 class Taken:
-    """What a capture ends with when it goes well: its layers go on top of the earlier ones."""
+    """What a capture ends with when it goes well: its layers go on top of the earlier ones.
+
+    All of them take the place of the `joined` uppermost layers of the image.
+    """
 
     earlier: tuple[EarlierLayer, ...]
     layers: tuple[SpooledLayer, ...]
+    joined: int
     content_bytes: int
     frozen: float
     changed_while_saved: list[str]

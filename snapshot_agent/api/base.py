@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from oci.errors import InvalidReference, OciError
@@ -17,18 +17,13 @@ from snapshot_agent.errors import (
     SAFE,
     AgentError,
     BaseUnavailable,
-    TooManyLayers,
+    CaptureAway,
     unknown_base,
 )
-from snapshot_agent.image_spec import chain_id, is_encrypted
+from snapshot_agent.image_spec import chain_id, is_encrypted, without_saved
 from snapshot_agent.wire import BaseRecord
 
 log = logging.getLogger(__name__)
-
-# What was read while the desktop ran, and what changed until it stood still.
-LAYERS_OF_A_SAVE = 24
-# Docker starts nothing above 125 layers, and containerd is tested with 128: room for builds on top.
-MOST_LAYERS = 100
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,15 @@ class Base:
     @property
     def layers(self) -> list[Descriptor]:
         return [Descriptor.from_json(layer) for layer in self.manifest.json()["layers"]]
+
+    def without_saved(self, layers: int) -> Base:
+        """The image below the layers of earlier saves; CaptureAway when there are others."""
+        try:
+            config, content = without_saved(self.config, self.manifest.json(), layers)
+        except ValueError as error:
+            raise CaptureAway(str(error)) from error
+        manifest = Manifest(self.manifest.media_type, json.dumps(content).encode())
+        return replace(self, manifest=manifest, config=config)
 
 
 class NodeBlobs(Protocol):
@@ -153,20 +157,6 @@ def _references(record: BaseRecord) -> tuple[Reference, ...]:
         except InvalidReference:
             continue
     return tuple(found)
-
-
-def check_depth(base: Base) -> None:
-    """TooManyLayers when a save of this image might be one that no node starts."""
-    depth = len(base.layers)
-    if depth + LAYERS_OF_A_SAVE > MOST_LAYERS:
-        raise TooManyLayers(
-            f"The image that this desktop was started from has {depth} layers, after many saves "
-            f"on top of one another, and a saved image may have {MOST_LAYERS} at most. {SAFE} "
-            "Nothing was saved. Set the desktop up again from the first image, or ask an "
-            "administrator to have this one built anew from a Dockerfile.",
-            layers=depth,
-            most=MOST_LAYERS,
-        )
 
 
 def unavailable(digest: Digest, sources: tuple[Reference, ...]) -> BaseUnavailable:

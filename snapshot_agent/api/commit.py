@@ -25,7 +25,7 @@ from typing import Any
 from oci.manifest import OCI_CONFIG, Descriptor
 from oci.names import repository, tag
 from oci.reference import Digest
-from snapshot_agent.api.base import Base, BaseFinder, check_depth
+from snapshot_agent.api.base import Base, BaseFinder
 from snapshot_agent.api.capture_client import CaptureClient
 from snapshot_agent.api.push import Pusher
 from snapshot_agent.api.pushed import Pushed, PushedSaves
@@ -128,7 +128,6 @@ class Commit:
         await registries.own.ping(attempts=2)
         record = await self._tools.capture.base(self._place)
         base = await BaseFinder(self._blobs, registries).find(record)
-        check_depth(base)
         pushed = self._tools.pushed.take(self._place.container_id)
         if pushed is not None and await self._pusher(lambda count: None).has(pushed):
             self._earlier = pushed.digests
@@ -163,15 +162,16 @@ class Commit:
         blobs = taken.layers
         layers = [Layer(one.diff_id, one.digest, one.size) for one in taken.all_layers]
         description = self._description(base)
-        config = make_config(base.config, layers, description)
-        manifest = make_manifest(base.manifest.json(), config, layers, description)
-        total = sum(layer.size for layer in base.layers)
+        below = base.without_saved(taken.joined)
+        config = make_config(below.config, layers, description)
+        manifest = make_manifest(below.manifest.json(), config, layers, description)
+        total = sum(layer.size for layer in below.layers)
         total += sum(blob.size for blob in blobs) + len(config)
         size = total + sum(layer.size for layer in taken.earlier) + len(manifest)
         step = self._status.begin("push", total)
         pusher = self._pusher(step.add)
         folder = folder_of(self._tools.spool, self._request.id)
-        await pusher.base_layers(base)
+        await pusher.base_layers(below)
         new = [layer.descriptor for layer in layers[len(taken.earlier) :]]
         paths = [folder / blob.name for blob in blobs]
         await pusher.new_layers(list(zip(new, paths, strict=True)))
@@ -238,11 +238,12 @@ class Commit:
                 "digest": description.origin_digest,
             },
             "size": size,
-            "layers": len(base.layers) + len(blobs),
+            "layers": len(base.layers) - taken.joined + len(blobs),
             "new_bytes": sum(blob.size for blob in blobs),
             "new_layers": {str(blob.digest): blob.size for blob in blobs},
             "unchanged": bool(taken.earlier) and not taken.layers,
             "kept_layers": len(taken.earlier),
+            "joined_layers": taken.joined,
             "changed_bytes": taken.content_bytes,
             "entries": taken.entries,
             "packages": taken.packages,

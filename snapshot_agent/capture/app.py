@@ -14,7 +14,7 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import Application as WebApplication
 
 from snapshot_agent.capture import handlers, preflight
-from snapshot_agent.capture.capture import CaptureSettings
+from snapshot_agent.capture.capture_settings import CaptureSettings
 from snapshot_agent.capture.captures import Captures
 from snapshot_agent.capture.container import Bounds
 from snapshot_agent.capture.containerd import Containerd

@@ -18,7 +18,7 @@ from snapshot_agent.capture.containerd import (
     NotFound,
 )
 from snapshot_agent.errors import unknown_base
-from snapshot_agent.image_spec import chain_id
+from snapshot_agent.image_spec import chain_id, saved_layers
 from snapshot_agent.wire import BaseRecord
 
 _SOURCE_LABEL = "containerd.io/distribution.source."
@@ -141,8 +141,8 @@ def _parts(manifest: dict[str, Any]) -> Iterator[Digest]:
             yield Digest(str(entry["digest"]))
 
 
-def check_config(desktop: Desktop, config: str) -> list[str]:
-    """The environment that an image gives; BaseUnknown when it is not the container's image."""
+def check_config(desktop: Desktop, config: str) -> dict[str, Any]:
+    """An image's configuration; BaseUnknown when it is not that of the container's image."""
     data = config.encode("utf-8", "surrogateescape")
     if Digest.of(data) != desktop.config_digest:
         raise unknown_base(
@@ -151,9 +151,14 @@ def check_config(desktop: Desktop, config: str) -> list[str]:
     try:
         content = json.loads(data)
         layers = content.get("rootfs", {}).get("diff_ids") or []
-        env = [str(one) for one in (content.get("config") or {}).get("Env") or []]
+        environment(content), saved_layers(content)
     except (ValueError, AttributeError, TypeError) as error:
         raise unknown_base("its configuration cannot be read") from error
     if chain_id(layers) != desktop.parent:
         raise unknown_base("its layers are not those below the running server")
-    return env
+    return dict(content)
+
+
+def environment(config: dict[str, Any]) -> list[str]:
+    """What an image sets for every program."""
+    return [str(one) for one in (config.get("config") or {}).get("Env") or []]

@@ -11,14 +11,16 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 
+from snapshot_agent.capture.capture_settings import CaptureSettings
+from snapshot_agent.capture.captured import Captured
 from snapshot_agent.capture.container import Desktop, check_still_there
 from snapshot_agent.capture.containerd import Containerd
 from snapshot_agent.capture.freeze import Freezer, Hold
+from snapshot_agent.capture.ground import Ground
 from snapshot_agent.capture.survey import LeftOut
 from snapshot_agent.errors import SAFE, SecretFound
-from snapshot_agent.exclusions import TABLE, Rules, Table, printable, volumes
+from snapshot_agent.exclusions import Rules, deleted_by_programs, printable, volumes
 from snapshot_agent.status import Status, Step
 from snapshot_agent.tree.changes import Change, Kind, Walker, size_of
 from snapshot_agent.tree.home_defaults import HomeDefaults
@@ -46,44 +48,11 @@ _BUDGET_SHARE = 0.6
 _MOST_PARTS = 4
 # To start their writing back takes time, of which the freeze has little.
 _MOST_SYNCED = 16
+# Looks after a freeze that had no time for all; more help only who never stops moving things.
+_MOST_SETTLING = 3
 
-
-@dataclass(frozen=True)
-class CaptureSettings:
-    """What an administrator decides about the reading."""
-
-    freeze: bool = True
-    freeze_budget: float = 1.0
-    freeze_deadline: float = 10.0
-    layer_bytes: int = 256 << 20
-    zstd_level: int = 3
-    zstd_threads: int = 0
-    largest_file: int = 64 << 30
-    home_defaults: str = "home_nbuser_default"
-    table: Table = TABLE
-
-
-@dataclass(frozen=True)
-class Captured:
-    """What a desktop has given."""
-
-    earlier: list[KeptLayer]
-    """The layers of earlier saves that are still part of it, the lowest first."""
-    blobs: list[Blob]
-    """New layers on top of these, the lowest first; none when nothing has changed."""
-    left_out: LeftOut
-    content_bytes: int
-    """Of all these layers."""
-    frozen: float
-    """Seconds from the pause to the thaw, nothing before or after."""
-    kept: Kept
-    """For the next save, which names the layers if they are in the registry."""
-    changed_while_saved: list[str] = field(default_factory=list)
-
-    @property
-    def layers(self) -> list[KeptLayer | Blob]:
-        """All of them, the lowest first."""
-        return [*self.earlier, *self.blobs]
+_HIDES = (Kind.WHITEOUT, Kind.OPAQUE)
+_NO_NEWS = (Kind.DIRECTORY, *_HIDES)
 
 
 class _Anew(Exception):
@@ -110,13 +79,15 @@ class Capture:
         canaries: tuple[bytes, ...],
         expected: int,
         check: Callable[[], None],
+        joined: int = 0,
         kept: Kept | None = None,
         surveyed: LeftOut | None = None,
     ) -> None:
         """`expected` bytes are to be read; `check` raises Cancelled when it is to stop.
 
-        `surveyed` is what the rules leave out of the desktop, to be told with `kept`, which
-        this object closes or hands on.
+        So many of the image's uppermost layers are `joined` with what is read. `surveyed` is
+        what the rules leave out of the desktop, to be told with `kept`, which this object closes
+        or hands on.
         """
         self._desktop = desktop
         self._rules = rules
@@ -126,16 +97,21 @@ class Capture:
         self._canaries = canaries
         self._expected = expected
         self._check = check
+        self._joined = joined
         self._kept = kept
         self._surveyed = surveyed
         self._denied: set[tuple[int, int]] = set()
         self._left_out = LeftOut()
         self._refused: dict[str, tuple[str, int]] = {}
-        self._changed_while_saved: list[str] = []
+        self._changed_while_saved: dict[str, None] = {}
         self._hold = Hold()
         self._held = ExitStack()
         self._defaults: HomeDefaults | None = None
         self._layers: list[tuple[Blob, int]] = []
+        # How many files came out of which the layers before had nothing.
+        self._new_names = 0
+        # True while it stands on the layers of an earlier save.
+        self._kept_used = False
 
     def run(self, spool: Spool, status: Status) -> Captured:
         """Read it; SecretFound when secrets are in too many large files."""
@@ -160,11 +136,12 @@ class Capture:
 
     def _once(self, spool: Spool, status: Status) -> Captured:
         kept, self._kept = self._kept, None
-        self._changed_while_saved, self._layers = [], []
+        self._kept_used = kept is not None
+        self._changed_while_saved, self._layers = {}, []
         file = kept.file if kept is not None else IndexFile(spool)
         try:
-            with LowerView(list(self._desktop.lowers)) as lower:
-                walker = self._prepare(kept, lower)
+            with Ground(self._desktop, self._rules, self._joined) as ground:
+                walker = self._prepare(kept, ground)
                 root = walker.root()
                 try:
                     self._live(spool, status, walker, file.index, kept is None)
@@ -176,18 +153,15 @@ class Capture:
             raise
         return self._captured(kept, file)
 
-    def _prepare(self, kept: Kept | None, lower: LowerView) -> Walker:
-        self._defaults = HomeDefaults(
-            self._rules.home,
-            self._settings.home_defaults,
-            lambda path: lower.kind(path) is not None,
-        )
+    def _prepare(self, kept: Kept | None, ground: Ground) -> Walker:
+        folder = self._settings.home_defaults
+        self._defaults = ground.home_defaults(folder)
         if kept is None or self._surveyed is None:
             self._left_out, self._refused = LeftOut(volumes(self._desktop.mounts)), {}
-            return Walker(self._desktop.upper, lower, self._rules, self._left_out)
+            return ground.walker(self._left_out, folder)
         # Already told by the survey, as it is now; of this the walk would see a part.
         self._left_out, self._refused = self._surveyed.copy(), dict(kept.refused)
-        return Walker(self._desktop.upper, lower, self._rules, lambda *_: None)
+        return ground.walker(lambda *_: None, folder)
 
     def _captured(self, kept: Kept | None, file: IndexFile) -> Captured:
         earlier = kept.layers if kept is not None else []
@@ -203,22 +177,26 @@ class Capture:
             left_out=self._left_out,
             content_bytes=sum(layer.content_bytes for layer in layers),
             frozen=self._hold.seconds,
+            joined=self._joined,
             kept=Kept(
                 self._desktop.container_id,
-                self.choices(self._desktop, self._rules, self._settings),
+                self.choices(self._desktop, self._rules, self._settings, self._joined),
                 file,
                 layers,
                 self._refused,
                 kept.whole if kept is not None else len(layers),
             ),
-            changed_while_saved=self._changed_while_saved,
+            changed_while_saved=list(self._changed_while_saved),
         )
 
     @staticmethod
-    def choices(desktop: Desktop, rules: Rules, settings: CaptureSettings) -> object:
+    def choices(
+        desktop: Desktop, rules: Rules, settings: CaptureSettings, joined: int
+    ) -> object:
         """Whatever decides what is taken: with other choices nothing that was kept fits."""
         return (desktop.parent, desktop.upper, desktop.mounts, desktop.env) + (
             rules.choices,
+            joined,
             settings.largest_file,
             settings.home_defaults,
         )
@@ -249,7 +227,12 @@ class Capture:
             changes = index.changes(walker)
 
     def _pass(
-        self, spool: Spool, step: Step, changes: Iterator[Change], name: str
+        self,
+        spool: Spool,
+        step: Step,
+        changes: Iterator[Change],
+        name: str,
+        late: bool = False,
     ) -> int:
         """The layers of one pass, none when there was nothing to take; the bytes of its files."""
         numbers = itertools.count()
@@ -260,7 +243,8 @@ class Capture:
 
         # Never many, however much there is: each one is a layer of every image on top.
         size = max(self._settings.layer_bytes, self._expected // _MOST_PARTS)
-        layers = SplitLayers(opened, self._take, size)
+        take = self._take_late if late else self._take
+        layers = SplitLayers(opened, take, size)
         try:
             for change in changes:
                 self._check()
@@ -289,11 +273,11 @@ class Capture:
                     # For the next save: from the thaw on it may change again (see TarWriter).
                     synced += change.kind is Kind.FILE
                     writer.live = not self._hold.still or synced <= _MOST_SYNCED
-                    self._take(writer, change)
+                    self._take_late(writer, change)
                     if not writer.live:
                         change.settled = False
-                    self._note_unsteady(change)
                 check_still_there(self._containerd, self._desktop, root_fd)
+                whole = self._hold.still
             writer.finish()
         finally:
             raw.close()
@@ -301,16 +285,39 @@ class Capture:
             blob = raw.compress(self._layer(spool, "frozen.tar.zst"), self._check)
             self._layers.append((blob, writer.content_bytes))
         spool.drop("frozen.tar")
+        if not whole:
+            self._settle(spool, step, walker, index)
+
+    def _settle(self, spool: Spool, step: Step, walker: Walker, index: Index) -> None:
+        """Look again, until no new name comes: what was moved meanwhile has one.
+
+        A look while the desktop runs finds such a thing at neither place, when it was moved from
+        where the look had still to come to where it had been.
+        """
+        for number in range(_MOST_SETTLING):
+            before, changes = self._new_names, index.changes(walker)
+            self._pass(spool, step, changes, f"settled-{number}", late=True)
+            if self._new_names == before:
+                return
 
     def _take(self, writer: TarWriter, change: Change) -> None:
         self._refused.pop(change.path, None)
         writer.add(change)
+        self._new_names += not change.known and change.kind not in _NO_NEWS
         if change.known and not change.taken and change.settled:
             # Refused now, and taken before: what was below it would be seen otherwise.
             raise _Anew(change.path)
+        if self._kept_used and change.known and change.kind in _HIDES:
+            # Deleted since the save before: whoever did so wants it to be in no layer.
+            if not deleted_by_programs(change.path, self._rules.home):
+                raise _Anew(change.path)
         again = self._defaults.place(change) if self._defaults else None
         if again is not None:
             writer.add_again(change, again)
+
+    def _take_late(self, writer: TarWriter, change: Change) -> None:
+        self._take(writer, change)
+        self._note_unsteady(change)
 
     @contextmanager
     def _freeze(self) -> Iterator[None]:
@@ -346,7 +353,7 @@ class Capture:
             return
         if self._hold.over or change.time() == -1:
             if len(self._changed_while_saved) < _MOST_NAMED:
-                self._changed_while_saved.append(printable(change.path))
+                self._changed_while_saved[printable(change.path)] = None
 
     def _refuse(self, path: str, reason: str, size: int) -> None:
         self._refused[path] = reason, size

@@ -25,11 +25,15 @@ from snapshot_agent.capture.containerd import (
 )
 from snapshot_agent.errors import (
     SAFE,
+    AgentError,
     BaseUnknown,
     ContainerGone,
     ServerNotRunning,
+    TooMuch,
     UnsupportedContainer,
 )
+from snapshot_agent.exclusions import printable
+from snapshot_agent.tree.frame import MOST_NAMES, TooManyNames
 from snapshot_agent.tree.lower import LowerView
 from snapshot_agent.tree.overlay import Strange
 from snapshot_agent.wire import Place
@@ -244,7 +248,7 @@ def _home(
         with LowerView([upper, *lowers]) as merged:
             passwd = merged.read("etc/passwd", _PASSWD_LIMIT) or b""
     except Strange as error:
-        raise strange(error) from error
+        raise unsupported(error) from error
     for line in passwd.decode("utf-8", "replace").splitlines():
         fields = line.split(":")
         if len(fields) >= 6 and fields[2] == uid and fields[5].startswith("/"):
@@ -252,6 +256,15 @@ def _home(
     return "/root" if uid == "0" else "/nonexistent"
 
 
-def strange(error: Strange) -> UnsupportedContainer:
-    """What to say when a layer does not hold its own content."""
-    return UnsupportedContainer("overlay_feature", f"its filesystem uses {error}")
+def unsupported(error: Strange | TooManyNames) -> AgentError:
+    """What to say when a layer does not hold its own content, or cannot be looked at."""
+    if isinstance(error, Strange):
+        return UnsupportedContainer("overlay_feature", f"its filesystem uses {error}")
+    path = printable(str(error))
+    return TooMuch(
+        f"The folder {path} holds more than {MOST_NAMES:,} files, which is more than a save can "
+        f"look at in one folder. {SAFE} Nothing was saved. Put them into several folders, or "
+        "leave out that one.",
+        path=path,
+        most=MOST_NAMES,
+    )

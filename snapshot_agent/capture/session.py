@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from snapshot_agent.capture.base_record import check_config
-from snapshot_agent.capture.capture import Capture, Captured, CaptureSettings
+from snapshot_agent.capture.base_record import check_config, environment
+from snapshot_agent.capture.capture import Capture
+from snapshot_agent.capture.capture_settings import CaptureSettings
+from snapshot_agent.capture.captured import Captured
 from snapshot_agent.capture.container import Bounds, Desktop, find_desktop
 from snapshot_agent.capture.containerd import Containerd
 from snapshot_agent.capture.freeze import Freezer
+from snapshot_agent.capture.joining import Joining
 from snapshot_agent.capture.node_failures import explained_on_node
 from snapshot_agent.capture.survey import Survey, survey
 from snapshot_agent.errors import SAFE, AgentError, Cancelled, TooMuch
@@ -127,7 +130,7 @@ class CaptureSession:
             self._tell(explained_on_node(error, self.request.id, upper))
 
     def _take(self, desktop: Desktop) -> Taken:
-        given = check_config(desktop, self.request.config)
+        config = check_config(desktop, self.request.config)
         rules = Rules(
             home=desktop.home,
             mounts=desktop.mounts,
@@ -138,9 +141,11 @@ class CaptureSession:
         tools = self._tools
         self._spool.make()
         found = survey(desktop, rules, self._check)
-        tools.limits.check(found)
-        self._check_room(found)
-        secrets = canaries(desktop.env, given)
+        joining = Joining(desktop, config, rules, self._check)
+        joined, read = joining.decide(found)
+        tools.limits.check(read)
+        self._check_room(read)
+        secrets = canaries(desktop.env, environment(config))
         capture = Capture(
             desktop,
             rules,
@@ -148,15 +153,16 @@ class CaptureSession:
             freezer=tools.freezer,
             settings=tools.settings,
             canaries=secrets,
-            expected=found.apparent,
+            expected=read.apparent,
             check=self._check,
+            joined=joined,
             kept=tools.kept.take(
                 desktop.container_id,
-                Capture.choices(desktop, rules, tools.settings),
+                Capture.choices(desktop, rules, tools.settings, joined),
                 self.request.earlier,
-                found.apparent,
+                read.apparent,
             ),
-            surveyed=found.left_out,
+            surveyed=read.left_out,
         )
         captured = capture.run(self._spool, self._status)
         tools.kept.put(captured.kept)
@@ -206,6 +212,7 @@ def _taken(captured: Captured, found: Survey, secrets: tuple[bytes, ...]) -> Tak
             EarlierLayer(one.diff_id, one.digest, one.size) for one in captured.earlier
         ),
         layers=tuple(layers),
+        joined=captured.joined,
         content_bytes=captured.content_bytes,
         frozen=captured.frozen,
         changed_while_saved=[

@@ -15,9 +15,11 @@ from oci.packages import (
     dist_info,
     dpkg_versions,
 )
-from snapshot_agent.capture.container import Desktop, strange
+from snapshot_agent.capture.container import Desktop, unsupported
+from snapshot_agent.capture.ground import Ground
 from snapshot_agent.exclusions import MOUNT, SECRET, Rules, printable, relative, volumes
-from snapshot_agent.tree.changes import Change, Kind, Walker, size_of
+from snapshot_agent.tree.changes import Change, Kind, size_of
+from snapshot_agent.tree.frame import TooManyNames
 from snapshot_agent.tree.lower import LowerView
 from snapshot_agent.tree.overlay import Strange
 
@@ -94,24 +96,26 @@ class Survey:
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
-def survey(desktop: Desktop, rules: Rules, check: Callable[[], None]) -> Survey:
+def survey(
+    desktop: Desktop, rules: Rules, check: Callable[[], None], joined: int = 0
+) -> Survey:
     """Look at all of it once; UnsupportedContainer when a layer does not hold its own content.
 
-    `check` is called for every entry and may raise to break off.
+    `check` is called for every entry and may raise to break off; so many of the image's
+    uppermost layers are looked at too.
     """
     found = Survey(left_out=LeftOut(volumes(desktop.mounts)))
     before: Versions = {}
     after: Versions = {}
     try:
-        with LowerView(list(desktop.lowers)) as lower:
-            walker = Walker(desktop.upper, lower, rules, found.left_out)
-            for change in walker.walk():
+        with Ground(desktop, rules, joined) as ground:
+            for change in ground.walker(found.left_out).walk():
                 check()
                 _count(found, rules, change)
-                _count_package(lower, change, before, after)
-            _count_dpkg(desktop, lower, before, after)
-    except Strange as error:
-        raise strange(error) from error
+                _count_package(ground.below, change, before, after)
+            _count_dpkg(desktop, ground.below, before, after)
+    except (Strange, TooManyNames) as error:
+        raise unsupported(error) from error
     found.packages = difference(before, after)
     return found
 

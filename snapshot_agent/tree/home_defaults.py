@@ -18,13 +18,24 @@ class HomeDefaults:
     - nowhere, when the image has no such folder: it would not know what to do with it
     - a deletion only where there is something to delete: a whiteout of nothing would be
       listed by some programs and found by none
+    - nowhere, when a person has put something there, or deleted it: that is what they want
     """
 
-    def __init__(self, home: str, defaults: str, exists: Callable[[str], bool]) -> None:
-        """`home` and `defaults` are relative to the root; `exists` looks at the image below."""
+    def __init__(
+        self,
+        home: str,
+        defaults: str,
+        exists: Callable[[str], bool],
+        own: Callable[[str], bool],
+    ) -> None:
+        """`home` and `defaults` are relative to the root; `exists` looks at the image below.
+
+        `own` tells whether the desktop's own changes have anything at a path.
+        """
         self._home = home
         self._defaults = defaults
         self._exists = exists
+        self._own = own
         self._used = bool(home and defaults) and exists(defaults)
 
     def place(self, change: Change) -> str | None:
@@ -34,6 +45,8 @@ class HomeDefaults:
         if not (change.path + "/").startswith(self._home + "/"):
             return None
         path = self._defaults + change.path[len(self._home) :]
+        if self._own(path):
+            return None
         if change.known:
             # What the layers have of it, they have in both places.
             return path

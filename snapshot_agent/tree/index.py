@@ -9,25 +9,21 @@ from __future__ import annotations
 import json
 import os
 import stat
-import time
 from collections.abc import Callable, Generator, Iterator
 from typing import BinaryIO, NamedTuple
 
 from snapshot_agent.exclusions import hides_whiteouts
 from snapshot_agent.tree import overlay
 from snapshot_agent.tree.changes import (
-    MAX_DEPTH,
     RACY_NS,
     Change,
-    Frame,
     Kind,
-    Row,
     Walker,
     directory,
     kind_of,
-    scan,
-    too_long,
 )
+from snapshot_agent.tree.frame import Entry, Frame, Row, is_deleted
+from snapshot_agent.tree.links import Links
 
 _ABSENT = Row("", -1, -1, False)
 
@@ -62,6 +58,9 @@ class Index:
         # Directories that were there and could not be entered: what is known of them stays.
         self._lost: set[str] = set()
         self._hot: set[str] = set()
+        # Inodes of which the pass before has taken some names only.
+        self._torn: set[int] = set()
+        self._links = Links(self._torn)
 
     @property
     def directories(self) -> int:
@@ -95,6 +94,7 @@ class Index:
 
         - a name that was captured and is gone comes out as a whiteout;
         - the parents of whatever comes out come out before it;
+        - names of one inode come out together, if need be in the pass after;
         - directories in which the pass before found changes are looked at first, so that these
           are in the freeze when there is no time for all;
         - `tick` is called for every directory;
@@ -102,6 +102,7 @@ class Index:
         """
         hot, self._hot = self._hot, set()
         self._next, self._lost = {}, set()
+        self._links = Links(self._torn)
         # Children come before their parents here, whose descriptors they need.
         waiting: list[Frame] = []
         root = walker.root()
@@ -115,6 +116,7 @@ class Index:
         if adopt:
             self._keep_lost()
             self._directories = self._next
+            self._torn = self._links.torn()
 
     def _pass(
         self,
@@ -138,8 +140,7 @@ class Index:
                     frame.close() if hot is None else waiting.append(frame)
                     continue
                 tick()
-                name, found = frame.todo.pop()
-                child = yield from self._descend(walker, frame, name, found)
+                child = yield from self._descend(walker, frame, frame.todo.pop())
                 if child is not None:
                     stack.append(child)
                     yield from self._compare(walker, child)
@@ -151,37 +152,38 @@ class Index:
 
     def _compare(self, walker: Walker, frame: Frame) -> Iterator[Change]:
         """Look at one directory again; what changed in it comes out, directories are left to do."""
-        frame.seen_at = time.time_ns()
-        found = scan(frame.fd)
+        found = frame.scan()
         now = frozenset(map(_seen, found))
         known = self._directories[frame.path]
-        if hash(now) == known.seen:
-            frame.todo = [(name, st) for name, st in found if stat.S_ISDIR(st.st_mode)]
+        if hash(now) == known.seen and not self._links.any_torn(found):
+            frame.todo = [entry for entry in found if stat.S_ISDIR(entry.stat.st_mode)]
             self._next[frame.path] = known
             return
         self._heat(frame.path)
         old = self._rows(frame.path)
         rows: list[Row] = []
-        names = {name for name, _ in found}
+        names = {entry.name for entry in found}
         for row in old.values():
             if row.taken and row.inode and row.name not in names:
                 yield from _with_parents(frame, _deletion(frame, row.name))
-        marked = overlay.marks("", frame.fd) == "x"
-        for name, st in found:
+        marked = frame.marked()
+        for entry in found:
+            name, found_now, _ = entry
             row = old.get(name, _ABSENT)
-            if overlay.is_whiteout(st) or (
-                marked and overlay.is_marked_whiteout(name, frame.fd, st)
-            ):
+            if is_deleted(entry, marked):
                 rows.append((yield from self._deleted(walker, frame, name, row)))
                 continue
-            changed = (row.inode, row.time) != (st.st_ino, st.st_ctime_ns)
+            changed = (row.inode, row.time) != (
+                found_now.st_ino,
+                found_now.st_ctime_ns,
+            )
             if changed:
                 frame.changed.add(name)
-            if stat.S_ISDIR(st.st_mode):
-                frame.todo.append((name, st))
-                rows.append(_directory_row(frame, name, st))
-            elif changed:
-                rows.append((yield from self._changed(walker, frame, name, st, row)))
+            if stat.S_ISDIR(found_now.st_mode):
+                frame.todo.append(entry)
+                rows.append(_directory_row(frame, name, found_now))
+            elif changed or self._links.is_torn(found_now):
+                rows.append((yield from self._changed(walker, frame, entry, row)))
             else:
                 rows.append(row)
         self.record(frame.path, frame.opaque, rows)
@@ -189,10 +191,9 @@ class Index:
     def _deleted(
         self, walker: Walker, frame: Frame, name: str, row: Row
     ) -> Generator[Change, None, Row]:
-        reason = frame.state.child(name).reason
         if row is not _ABSENT and row.inode == 0:
             return row
-        if reason is not None and hides_whiteouts(reason):
+        if frame.keeps_image(name):
             return Row(name, 0, 0, False)
         change = _deletion(frame, name) if row.taken else walker.whiteout(frame, name)
         if change is not None:
@@ -200,41 +201,41 @@ class Index:
         return Row(name, 0, 0, change is not None)
 
     def _changed(
-        self,
-        walker: Walker,
-        frame: Frame,
-        name: str,
-        found: os.stat_result,
-        row: Row,
+        self, walker: Walker, frame: Frame, entry: Entry, row: Row
     ) -> Generator[Change, None, Row]:
+        name, found, fd = entry
         left_out = Row(name, found.st_ino, found.st_ctime_ns, False)
         kind = kind_of(found)
-        if _not_entered(frame, name):
+        if frame.why_not(name) is not None or frame.unfit(name):
             return left_out
         if kind is None:
             # A socket has taken the place of what was captured, or of what the image has.
             row = yield from self._deleted(walker, frame, name, row)
             return row if row.taken else left_out
         if kind is Kind.FILE:
-            overlay.check_data(name, frame.fd, found)
-        change = Change(frame.join(name), kind, name, frame.fd, found, frame.seen_at)
+            overlay.check_data(name, fd, found)
+        change = Change(frame.join(name), kind, name, fd, found, frame.seen_at)
         change.known, change.frame = row.taken, frame
         yield from _with_parents(frame, change)
+        self._links.came_out(change, name in frame.changed)
         # Gone before it could be read: what the layers have of it is still to be deleted.
         taken = change.taken or row.taken
         return Row(name, change.stat.st_ino if change.stat else 0, change.time(), taken)
 
     def _descend(
-        self, walker: Walker, frame: Frame, name: str, found: os.stat_result
+        self, walker: Walker, frame: Frame, entry: Entry
     ) -> Generator[Change, None, Frame | None]:
-        if _not_entered(frame, name):
+        name = entry.name
+        reason = frame.why_not(name)
+        if frame.unfit(name):
             return None
+        if reason is not None:
+            return (yield from self._descend_left_out(walker, frame, entry, reason))
         path = frame.join(name)
         known = self._directories.get(path)
-        changed = name in frame.changed
-        change = Change(path, Kind.DIRECTORY, name, frame.fd, found, frame.seen_at)
-        change.frame = frame
-        child = walker.enter(frame, name, found) if known is not None else None
+        change = Change(path, Kind.DIRECTORY, name, entry.dir_fd, entry.stat)
+        change.seen_at, change.frame = frame.seen_at, frame
+        child = frame.enter(entry) if known is not None else None
         if known is not None and child is None:
             self._lost.add(path)
             return None
@@ -245,12 +246,12 @@ class Index:
             change.known = known is not None
             yield from _with_parents(frame)
             yield from walker.subtree(
-                frame, change, marker=change.known, record=self.record
+                frame, change, entry, marker=change.known, record=self.record
             )
             if not change.settled:
                 self._lost.add(path)
             return None
-        if changed:
+        if name in frame.changed:
             try:
                 yield from _with_parents(frame, change)
             except BaseException:
@@ -258,6 +259,29 @@ class Index:
                 raise
             child.emitted = True
         return child
+
+    def _descend_left_out(
+        self, walker: Walker, frame: Frame, entry: Entry, reason: str
+    ) -> Generator[Change, None, Frame | None]:
+        """Of what is left out, deletions are taken all the same, where the image shows through."""
+        path = frame.join(entry.name)
+        known = self._directories.get(path)
+        if known is None:
+            news = entry.name in frame.changed and not hides_whiteouts(reason)
+            if news and walker.merges(frame, entry.name):
+                yield from walker.deletions(frame, entry, reason, self.record)
+            return None
+        child = frame.enter(entry)
+        if child is None:
+            self._lost.add(path)
+            return None
+        if known.opaque == child.opaque:
+            child.excluded = frame.excluded or path
+            return child
+        child.close()
+        if not (yield from walker.deletions(frame, entry, reason, self.record)):
+            self._lost.add(path)
+        return None
 
     def _heat(self, path: str) -> None:
         """This directory, and with it those on the way to it, comes first in the next pass."""
@@ -284,28 +308,20 @@ class Index:
 
 def _order(frame: Frame, hot: set[str]) -> None:
     """The hot ones last in `todo`, where the next is taken from; how many are for later."""
-    first = [one for one in frame.todo if frame.join(one[0]) in hot]
-    rest = [one for one in frame.todo if frame.join(one[0]) not in hot]
+    first = [one for one in frame.todo if frame.join(one.name) in hot]
+    rest = [one for one in frame.todo if frame.join(one.name) not in hot]
     frame.todo, frame.later = rest + first, len(rest)
-
-
-def _not_entered(frame: Frame, name: str) -> bool:
-    return (
-        frame.state.child(name).reason is not None
-        or frame.depth >= MAX_DEPTH
-        or name.startswith(overlay.WHITEOUT_PREFIX)
-        or too_long(frame.join(name))
-    )
 
 
 def _directory_row(frame: Frame, name: str, found: os.stat_result) -> Row:
     settled = found.st_ctime_ns <= frame.seen_at - RACY_NS
     time_of = found.st_ctime_ns if settled else -1
-    return Row(name, found.st_ino, time_of, not _not_entered(frame, name))
+    taken = frame.why_not(name) is None and not frame.unfit(name)
+    return Row(name, found.st_ino, time_of, taken)
 
 
-def _seen(entry: tuple[str, os.stat_result]) -> tuple[str, int, int]:
-    name, found = entry
+def _seen(entry: Entry) -> tuple[str, int, int]:
+    name, found, _ = entry
     # All whiteouts are links to one inode, whose time moves with every new one.
     if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
         return name, 0, 0
@@ -324,7 +340,9 @@ def _with_parents(frame: Frame, change: Change | None = None) -> Iterator[Change
     chain = []
     at: Frame | None = frame
     while at is not None and not at.emitted:
-        chain.append(at)
+        # Of what is left out no directory is written, only deletions below it.
+        if at.reason is None:
+            chain.append(at)
         at = at.parent
     for one in reversed(chain):
         one.emitted = True

@@ -79,7 +79,7 @@ class TarWriter:
         self._progress = progress
         # False while nothing can change: then nothing has to be done about later changes.
         self.live = live
-        self._links: dict[tuple[int, int], tuple[str, int]] = {}
+        self._links: dict[tuple[int, int], tuple[str, int, int]] = {}
         self._buffer: list[bytes] = []
         self._buffered = 0
         self.entries = 0
@@ -136,16 +136,19 @@ class TarWriter:
         else:
             self._add_special(change)
         if linked and change.taken:
-            self._links[_identity(change.stat)] = (change.path, change.time())
+            written = change.path, change.time(), change.seen_at
+            self._links[_identity(change.stat)] = written
 
     def _add_link(self, change: Change) -> bool:
         assert change.stat is not None
         first = self._links.get(_identity(change.stat))
         if first is None:
             return False
-        path, seen = first
+        path, seen, seen_at = first
         # Another time than the first name had: both names are captured again.
         change.settled = seen == change.stat.st_ctime_ns
+        # What tells of one tells of the other: later both come out, or none.
+        change.seen_at = max(change.seen_at, seen_at)
         info = _info(change)
         info.type, info.linkname = tarfile.LNKTYPE, path
         if self._tells(info):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import enum
-import errno
 import os
 import stat
 
 from snapshot_agent.tree import overlay
-
-# ENOTDIR and ELOOP: a component is a file or a link in this layer, so nothing is below it.
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class Kind(enum.Enum):
@@ -57,6 +53,12 @@ class LowerView:
         with self.directory(parent) as directory:
             return directory.kind(name)
 
+    def entry(self, path: str) -> os.stat_result | None:
+        """What the uppermost layer has at `path` that has anything, a deletion too."""
+        parent, _, name = path.rpartition("/")
+        with self.directory(parent) as directory:
+            return directory.entry(name)
+
     def read(self, path: str, limit: int) -> bytes | None:
         """The content of a regular file, None when there is none or it is larger than `limit`."""
         parent, _, name = path.rpartition("/")
@@ -95,7 +97,7 @@ class LowerDirectory:
         """The merged subdirectory; an empty one when the name is not a directory."""
         layers: list[int] = []
         for layer in self._layers:
-            found = _lstat(name, layer)
+            found = overlay.lstat_if_exists(name, layer)
             if found is None:
                 continue
             if not stat.S_ISDIR(found.st_mode):
@@ -104,6 +106,13 @@ class LowerDirectory:
             if overlay.marks(name, layer) == "y":
                 break
         return LowerDirectory(layers)
+
+    def entry(self, name: str) -> os.stat_result | None:
+        for layer in self._layers:
+            found = overlay.lstat_if_exists(name, layer)
+            if found is not None:
+                return found
+        return None
 
     def read(self, name: str, limit: int) -> bytes | None:
         found = self._find(name)
@@ -118,20 +127,11 @@ class LowerDirectory:
 
     def _find(self, name: str) -> tuple[int, os.stat_result] | None:
         for layer in self._layers:
-            found = _lstat(name, layer)
+            found = overlay.lstat_if_exists(name, layer)
             if found is not None:
                 hidden = overlay.is_whiteout(found) or _marked(name, layer, found)
                 return None if hidden else (layer, found)
         return None
-
-
-def _lstat(name: str, layer: int) -> os.stat_result | None:
-    try:
-        return overlay.lstat(name, layer)
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return None
-        raise
 
 
 def _marked(name: str, layer: int, found: os.stat_result) -> bool:

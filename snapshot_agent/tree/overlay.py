@@ -33,6 +33,10 @@ _REDIRECT = _OURS + "redirect"
 _METACOPY = _OURS + "metacopy"
 
 
+# ENOTDIR and ELOOP: a component is a file or a link in this layer, so nothing is below it.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
 class Strange(Exception):
     """The layer refers to content outside itself; the attribute that says so is the message."""
 
@@ -51,6 +55,24 @@ def open_file(name: str, dir_fd: int) -> int:
 
 def lstat(name: str, dir_fd: int) -> os.stat_result:
     return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+
+
+def lstat_if_exists(name: str, dir_fd: int) -> os.stat_result | None:
+    """None when there is nothing, or no directory that it could be in."""
+    try:
+        return lstat(name, dir_fd)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def is_directory(found: os.stat_result) -> bool:
+    return stat.S_ISDIR(found.st_mode)
+
+
+def same_inode(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_ino, one.st_dev) == (other.st_ino, other.st_dev)
 
 
 def is_whiteout(found: os.stat_result) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from snapshot_agent.tree.changes import Change, Frame, Kind, directory
+from snapshot_agent.tree.changes import Change, Kind, directory
+from snapshot_agent.tree.frame import Frame
 from snapshot_agent.tree.layer import TarWriter
 from snapshot_agent.tree.spool import Blob, LayerFile
 

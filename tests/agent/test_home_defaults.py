@@ -14,8 +14,10 @@ from snapshot_agent.tree.layer import TarWriter
 BELOW = {"defaults", "defaults/old", "defaults/folder"}
 
 
-def defaults(below: set[str] = BELOW) -> HomeDefaults:
-    return HomeDefaults("home/jovyan", "defaults", below.__contains__)
+def defaults(
+    below: set[str] = BELOW, own: frozenset[str] = frozenset()
+) -> HomeDefaults:
+    return HomeDefaults("home/jovyan", "defaults", below.__contains__, own.__contains__)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,13 @@ def test_places(path: str, kind: Kind, place: str | None) -> None:
 def test_what_was_left_out_goes_nowhere() -> None:
     change = Change("home/jovyan/key", Kind.FILE, "key", -1, taken=False)
     assert defaults().place(change) is None
+
+
+@pytest.mark.parametrize("kind", [Kind.FILE, Kind.WHITEOUT, Kind.DIRECTORY])
+def test_what_a_person_has_put_there_stays(kind: Kind) -> None:
+    change = Change("home/jovyan/old", kind, "old", -1, known=True)
+    assert defaults().place(change) == "defaults/old"
+    assert defaults(own=frozenset({"defaults/old"})).place(change) is None
 
 
 def test_an_image_without_the_folder_is_left_alone() -> None:

@@ -30,6 +30,7 @@ DIGEST = Digest("sha256:" + "a" * 64)
 TAKEN = Taken(
     earlier=(EarlierLayer(DIGEST, DIGEST, 5),),
     layers=(SpooledLayer("first.tar.zst", DIGEST, DIGEST, 7),),
+    joined=0,
     content_bytes=1,
     frozen=0.1,
     changed_while_saved=["/a"],

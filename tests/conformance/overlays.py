@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapshot_agent.exclusions import Rules
 from snapshot_agent.room import Room
-from snapshot_agent.tree.changes import Walker
+from snapshot_agent.tree.changes import Change, Walker
 from snapshot_agent.tree.index import Index
 from snapshot_agent.tree.layer import TarWriter
 from snapshot_agent.tree.lower import LowerView
@@ -63,8 +63,13 @@ class Saver:
     """Runs the two passes of a save on an overlay, without containerd and registry."""
 
     def __init__(
-        self, mounted: Overlay, folder: Path, rules: Rules | None = None
+        self,
+        mounted: Overlay,
+        folder: Path,
+        rules: Rules | None = None,
+        joined: int = 0,
     ) -> None:
+        """So many of the lower layers are `joined` with what is saved."""
         self.folder = folder
         self._spool = Spool(Room(folder), "test")
         self._spool.make()
@@ -72,14 +77,14 @@ class Saver:
             home="/home/jovyan", mounts=(), asked=(), include_home=True
         )
         self.left_out: list[tuple[str, str, int]] = []
-        self.lower = LowerView([str(path) for path in mounted.lowers])
-        self.walker = Walker(
-            str(mounted.upper), self.lower, self.rules, self._leave_out
-        )
+        self.lower = LowerView([str(path) for path in mounted.lowers[joined:]])
+        uppers = [str(path) for path in [mounted.upper, *mounted.lowers[:joined]]]
+        self.walker = Walker(uppers, self.lower, self.rules, self._leave_out)
         self._index_file = open(self._spool.path / "index", "w+b")
         self.index = Index(self._index_file)
         self.canaries: tuple[bytes, ...] = ()
         self.unsettled: list[str] = []
+        self._passes = 0
 
     def close(self) -> None:
         self.lower.close()
@@ -99,20 +104,30 @@ class Saver:
             live=live,
         )
 
-    def first(self) -> Path:
-        """The first pass: everything, and the index of it."""
-        return self._write("first.tar", self.walker.walk(self.index.record), live=True)
+    def first(self, happens: Callable[[Change], None] = lambda change: None) -> Path:
+        """The first pass: everything, and the index of it; `happens` after each change."""
+        changes = self.walker.walk(self.index.record)
+        return self._write("first.tar", changes, True, happens)
 
-    def second(self) -> Path:
-        """The second pass: what has changed since."""
-        return self._write("second.tar", self.index.changes(self.walker), live=False)
+    def second(self, happens: Callable[[Change], None] = lambda change: None) -> Path:
+        """The next pass: what has changed since."""
+        self._passes += 1
+        changes = self.index.changes(self.walker)
+        return self._write(f"pass-{self._passes}.tar", changes, False, happens)
 
-    def _write(self, name: str, changes: object, live: bool) -> Path:
+    def _write(
+        self,
+        name: str,
+        changes: Iterator[Change],
+        live: bool,
+        happens: Callable[[Change], None],
+    ) -> Path:
         sink = RawFile(self._spool.open(name))
         try:
             writer = self._writer(sink, live)
-            for change in changes:  # type: ignore[attr-defined]
+            for change in changes:
                 writer.add(change)
+                happens(change)
                 if not change.settled:
                     self.unsettled.append(change.path)
             writer.finish()

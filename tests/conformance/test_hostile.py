@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from snapshot_agent.capture.survey import LeftOut
-from snapshot_agent.tree.changes import LONGEST_PATH
+from snapshot_agent.tree.frame import LONGEST_PATH
 from tests.trees import differences, snapshot
 
 from .overlays import Overlay, Saver, can_mount, overlay, rebuilt

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_agent.api.base import LAYERS_OF_A_SAVE, MOST_LAYERS
+from snapshot_agent.capture.joining import LAYERS_OF_A_SAVE, MOST_LAYERS
 from tests.images import make_image
 
 from .agents import running_agent

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from oci.client import RegistryClient
+from tests.images import Image
 from tests.trees import snapshot
 
 from .agents import running_agent
@@ -37,7 +38,11 @@ def registry() -> Iterator[RegistryServer]:
 
 
 async def test_a_freeze_whose_budget_is_used_up(
-    node: Node, registry: RegistryServer, client: RegistryClient, tmp_path: Path
+    node: Node,
+    image: Image,
+    registry: RegistryServer,
+    client: RegistryClient,
+    tmp_path: Path,
 ) -> None:
     """What there was no time for is taken after the thaw, and named."""
     big = node.merged / "opt/big"
@@ -49,6 +54,8 @@ async def test_a_freeze_whose_budget_is_used_up(
             result = await agent.result()
             assert agent.clean()
     assert result["changed_while_saved"] == ["/opt/big"]
+    # While it ran, before the thaw and after it, and once more for what was moved meanwhile.
+    assert result["layers"] >= len(image.layers) + 3
     got = await rebuilt(client, result, tmp_path / "mine")
     assert (got / "opt/big").read_bytes() == big.read_bytes()
     node.check_alive()

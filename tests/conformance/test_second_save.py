@@ -43,64 +43,63 @@ def settle() -> None:
 def fill(root: Path) -> None:
     """What the first save finds."""
     for name in ("gone", "renamed", "moved/deep", "becomes-file", "opaque", "kept"):
-        folder = root / "opt" / name
+        folder = root / "var/opt" / name
         folder.mkdir(parents=True)
         for number in range(3):
             (folder / f"file-{number}").write_text(f"{name} {number}")
-    (root / "opt/becomes-folder").write_text("a file")
-    (root / "opt/link").symlink_to("kept/file-0")
-    (root / "opt/one").write_text("one inode")
-    os.link(root / "opt/one", root / "opt/two")
-    (root / "etc/b").write_text("b of the first save")
+    (root / "var/opt/becomes-folder").write_text("a file")
+    (root / "var/opt/link").symlink_to("kept/file-0")
+    (root / "var/opt/one").write_text("one inode")
+    os.link(root / "var/opt/one", root / "var/opt/two")
+    (root / "var/file").write_text("of the first save")
     (root / "home/jovyan/notes").write_text("notes")
 
 
 def delete(root: Path) -> None:
-    shutil.rmtree(root / "opt/gone")
-    (root / "opt/kept/file-1").unlink()
-    (root / "etc/a").unlink()
-    (root / "etc/b").unlink()
+    shutil.rmtree(root / "var/opt/gone")
+    (root / "var/opt/kept/file-1").unlink()
+    (root / "var/file").unlink()
 
 
 def rename(root: Path) -> None:
-    (root / "opt/renamed").rename(root / "opt/new-name")
-    (root / "opt/moved/deep").rename(root / "opt/deep")
-    (root / "opt/kept/file-0").rename(root / "opt/kept/other")
+    (root / "var/opt/renamed").rename(root / "var/opt/new-name")
+    (root / "var/opt/moved/deep").rename(root / "var/opt/deep")
+    (root / "var/opt/kept/file-0").rename(root / "var/opt/kept/other")
 
 
 def replace(root: Path) -> None:
-    shutil.rmtree(root / "opt/becomes-file")
-    (root / "opt/becomes-file").write_text("a file now")
-    (root / "opt/becomes-folder").unlink()
-    (root / "opt/becomes-folder").mkdir()
-    (root / "opt/becomes-folder/inside").write_text("inside")
-    (root / "opt/link").unlink()
-    (root / "opt/link").write_text("no link any more")
+    shutil.rmtree(root / "var/opt/becomes-file")
+    (root / "var/opt/becomes-file").write_text("a file now")
+    (root / "var/opt/becomes-folder").unlink()
+    (root / "var/opt/becomes-folder").mkdir()
+    (root / "var/opt/becomes-folder/inside").write_text("inside")
+    (root / "var/opt/link").unlink()
+    (root / "var/opt/link").write_text("no link any more")
 
 
 def empty_again(root: Path) -> None:
     """Directories that hide what was below them, of ours and of the image."""
-    for name in ("opt/opaque", "var/opaque", "usr/lib/deep"):
+    for name in ("var/opt/opaque", "var/opaque"):
         shutil.rmtree(root / name)
         (root / name).mkdir()
         (root / name / "fresh").write_text("fresh")
 
 
 def hard_links(root: Path) -> None:
-    os.link(root / "opt/one", root / "opt/kept/three")
-    (root / "opt/two").unlink()
-    os.link(root / "opt/kept/file-2", root / "opt/new-link")
+    os.link(root / "var/opt/one", root / "var/opt/kept/three")
+    (root / "var/opt/two").unlink()
+    os.link(root / "var/opt/kept/file-2", root / "var/opt/new-link")
 
 
 def metadata(root: Path) -> None:
-    os.chmod(root / "opt/kept", 0o700)
-    os.chown(root / "opt/one", 1000, 1000)
-    os.setxattr(root / "opt/kept/file-0", "user.colour", b"blue")
-    os.utime(root / "opt/kept/file-1", (1, 1))
+    os.chmod(root / "var/opt/kept", 0o700)
+    os.chown(root / "var/opt/one", 1000, 1000)
+    os.setxattr(root / "var/opt/kept/file-0", "user.colour", b"blue")
+    os.utime(root / "var/opt/kept/file-1", (1, 1))
 
 
 def same_size_same_time(root: Path) -> None:
-    path = root / "opt/kept/file-0"
+    path = root / "var/opt/kept/file-0"
     before = path.stat()
     path.write_text("KEPT 0")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -108,7 +107,7 @@ def same_size_same_time(root: Path) -> None:
 
 def there_and_back(root: Path) -> None:
     """A directory comes back under its old name with its old files, the times unchanged."""
-    (root / "opt/away").rename(root / "opt/kept")
+    (root / "var/opt/away").rename(root / "var/opt/kept")
 
 
 EDITS: list[Callable[[Path], None]] = [
@@ -177,13 +176,13 @@ async def test_many_saves_in_a_row(
 ) -> None:
     """Also what is away in one save and there again in the next; never more than the most."""
     fill(quick.merged)
-    (quick.merged / "opt/big").write_bytes(random.Random(1).randbytes(2_000_000))
+    (quick.merged / "var/opt/big").write_bytes(random.Random(1).randbytes(2_000_000))
     # Once before: the kernel marks what was renamed, and later it looks the same.
-    (quick.merged / "opt/kept").rename(quick.merged / "opt/away")
+    (quick.merged / "var/opt/kept").rename(quick.merged / "var/opt/away")
     there_and_back(quick.merged)
     settle()
     await saver.result()
-    (quick.merged / "opt/kept").rename(quick.merged / "opt/away")
+    (quick.merged / "var/opt/kept").rename(quick.merged / "var/opt/away")
     settle()
     await all_of(quick, client, await saver.result(number=2), tmp_path / "second")
     there_and_back(quick.merged)
@@ -191,7 +190,7 @@ async def test_many_saves_in_a_row(
     await all_of(quick, client, await saver.result(number=3), tmp_path / "third")
     most = 0
     for number in range(4, 8 + MOST_LAYERS):
-        (quick.merged / f"opt/kept/file-{number}").write_text(str(number))
+        (quick.merged / f"var/opt/kept/file-{number}").write_text(str(number))
         settle()
         result = await saver.result(number=number)
         most = max(most, len(result["new_layers"]))
@@ -288,7 +287,7 @@ async def test_all_of_it_again(
     if why == "home":
         changes = {"include_home": False}
     elif why == "exclude":
-        changes = {"exclude": ["/opt/kept"]}
+        changes = {"exclude": ["/var/opt/kept"]}
     else:
         for digest in first["new_layers"]:
             await client.delete_blob("desktops/alice/gis-course", Digest(digest))
@@ -296,7 +295,7 @@ async def test_all_of_it_again(
     assert (second["kept_layers"], second["unchanged"]) == (0, False)
     got = await rebuilt(client, second, tmp_path / "mine")
     assert (got / "home/jovyan/notes").exists() is (why != "home")
-    assert (got / "opt/kept").exists() is (why != "exclude")
+    assert (got / "var/opt/kept").exists() is (why != "exclude")
 
 
 async def test_a_file_with_a_new_secret_takes_everything_anew(
@@ -331,9 +330,42 @@ async def test_after_a_failure_nothing_is_kept(
         ) as agent:
             await agent.result()
             assert registry.fake is not None
-            (quick.merged / "opt/new").write_text("new")
+            (quick.merged / "var/opt/new").write_text("new")
             settle()
             registry.fake.blobs.clear()
             result = await agent.result(number=2)
             assert result["kept_layers"] == 0
             assert agent.clean()
+
+
+@pytest.mark.parametrize(
+    "where", ["opt/notes", "home/jovyan/notes", "home/jovyan/.env"]
+)
+async def test_what_a_person_has_deleted_is_in_no_layer(
+    where: str, quick: Node, saver: Agent, client: RegistryClient
+) -> None:
+    """The save before had it, and its layers are not those of the next one."""
+    (quick.merged / "opt").mkdir(exist_ok=True)
+    (quick.merged / where).write_text("my password")
+    settle()
+    first = await saver.result()
+    (quick.merged / where).unlink()
+    settle()
+    second = await saver.result(number=2)
+    assert second["kept_layers"] == 0
+    assert not set(first["new_layers"]) & set(second["new_layers"])
+
+
+async def test_what_a_program_deletes_leaves_the_layers_alone(
+    quick: Node, saver: Agent
+) -> None:
+    fill(quick.merged)
+    lock = quick.merged / "home/jovyan/.config/program/lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("1")
+    settle()
+    await saver.result()
+    lock.unlink()
+    settle()
+    second = await saver.result(number=2)
+    assert second["kept_layers"] > 0 and not second["unchanged"]
