@@ -16,7 +16,7 @@ from oci.client import RegistryClient
 from oci.manifest import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor
 from oci.reference import Digest
 from oci.upload import bytes_source
-from snapshot_agent.image_spec import chain_id
+from snapshot_agent.image_spec import CREATED_BY, chain_id
 
 
 @dataclass
@@ -42,8 +42,13 @@ class Image:
         return chain_id(self.diff_ids)
 
 
-def make_image(trees: list[Path], env: dict[str, str] | None = None) -> Image:
-    """An image with one layer for each tree, lowest first; trees hold OCI whiteouts."""
+def make_image(
+    trees: list[Path], env: dict[str, str] | None = None, saved: int = 0
+) -> Image:
+    """An image with one layer for each tree, lowest first; trees hold OCI whiteouts.
+
+    So many of the uppermost layers are saves of a desktop, each one of its own.
+    """
     tars = [_tar(tree) for tree in trees]
     layers = [gzip.compress(tar, 1, mtime=0) for tar in tars]
     diff_ids = [str(Digest.of(tar)) for tar in tars]
@@ -58,7 +63,15 @@ def make_image(trees: list[Path], env: dict[str, str] | None = None) -> Image:
                 "Healthcheck": {"Test": ["NONE"]},
             },
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
-            "history": [{"created_by": f"tree {n}"} for n in range(len(trees))],
+            "history": [
+                {
+                    "created_by": by,
+                    "created": f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z",
+                }
+                for number, by in enumerate(
+                    ["a build"] * (len(trees) - saved) + [CREATED_BY] * saved
+                )
+            ],
         }
     ).encode()
     descriptors = [_descriptor(OCI_LAYER_GZIP, layer) for layer in layers]

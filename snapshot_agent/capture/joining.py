@@ -8,7 +8,7 @@ from typing import Any
 from snapshot_agent.capture.container import Desktop
 from snapshot_agent.capture.survey import Survey, survey
 from snapshot_agent.errors import SAFE, TooManyLayers
-from snapshot_agent.exclusions import Rules, volumes
+from snapshot_agent.exclusions import Rules, relative, volumes
 from snapshot_agent.image_spec import saved_layers
 from snapshot_agent.tree.changes import Kind, Walker, size_of
 from snapshot_agent.tree.lower import LowerView
@@ -63,8 +63,17 @@ class Joining:
         return layers, found
 
     def _possible(self) -> int:
-        whole = self._rules.whole and not volumes(self._desktop.mounts)
-        return self._layers if whole and self._layers < len(self._desktop.lowers) else 0
+        layers = self._layers if self._layers < len(self._desktop.lowers) else 0
+        return 0 if not self._rules.whole or self._covered(layers) else layers
+
+    def _covered(self, layers: int) -> bool:
+        """True when a volume lies over something of these layers."""
+        for path in self._desktop.lowers[:layers]:
+            with LowerView([path]) as layer:
+                for volume in map(relative, volumes(self._desktop.mounts)):
+                    if layer.entry(volume) is not None and not layer.empty(volume):
+                        return True
+        return False
 
     def _dead(self, found: Survey, whole: Survey, layers: int) -> bool:
         written = sum(self._bytes(path) for path in self._desktop.lowers[:layers])

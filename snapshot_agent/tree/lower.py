@@ -65,6 +65,11 @@ class LowerView:
         with self.directory(parent) as directory:
             return directory.read(name, limit)
 
+    def empty(self, path: str) -> bool:
+        """True for a directory with nothing in it."""
+        with self.directory(path) as directory:
+            return directory.empty()
+
     def directory(self, path: str) -> LowerDirectory:
         """The merged directory at `path`; an empty one when there is no directory."""
         current = LowerDirectory([os.dup(root) for root in self._roots])
@@ -92,6 +97,9 @@ class LowerDirectory:
         if found is None:
             return None
         return Kind.DIRECTORY if stat.S_ISDIR(found[1].st_mode) else Kind.OTHER
+
+    def empty(self) -> bool:
+        return bool(self._layers) and not any(map(os.listdir, self._layers))
 
     def directory(self, name: str) -> LowerDirectory:
         """The merged subdirectory; an empty one when the name is not a directory."""

@@ -16,6 +16,7 @@ from snapshot_agent.capture.containerd import Mount
 from snapshot_agent.capture.preflight import check_capabilities
 from snapshot_agent.errors import BadRequest, UnsupportedContainer
 from snapshot_agent.image_spec import (
+    CREATED_BY,
     Description,
     Layer,
     chain_id,
@@ -24,6 +25,8 @@ from snapshot_agent.image_spec import (
     make_manifest,
     oci_layer,
     origin_of,
+    saved_layers,
+    without_saved,
 )
 from snapshot_agent.not_ready import NotReady
 from snapshot_agent.requests import commit_request, preview_request
@@ -266,3 +269,41 @@ def test_a_status_never_tells_more_than_everything() -> None:
     ]
     status.fail(BadRequest("no"), State.CANCELLED)
     assert status.to_dict()["state"] == "cancelled"
+
+
+def saved(created: str, **more: Any) -> dict[str, Any]:
+    return {"created_by": CREATED_BY, "created": created, **more}
+
+
+@pytest.mark.parametrize(
+    ("history", "layers", "saves"),
+    [
+        ([{"created_by": "RUN"}], 0, 0),
+        ([{"created_by": "RUN"}, saved("1"), saved("1"), saved("2")], 3, 2),
+        # A save of nothing, and a build on top of saves.
+        ([{"created_by": "RUN"}, saved("1"), saved("2", empty_layer=True)], 1, 1),
+        ([saved("1"), {"created_by": "RUN"}], 0, 0),
+    ],
+)
+def test_which_layers_were_saved(
+    history: list[dict[str, Any]], layers: int, saves: int
+) -> None:
+    count = sum(not entry.get("empty_layer") for entry in history)
+    config = {
+        "rootfs": {"type": "layers", "diff_ids": [f"{n}" for n in range(count)]},
+        "history": history,
+    }
+    manifest = {"layers": [{"digest": f"{n}"} for n in range(count)]}
+    assert saved_layers(config) == (layers, saves)
+    cut, cut_manifest = without_saved(config, manifest, layers)
+    assert len(cut["rootfs"]["diff_ids"]) == len(cut_manifest["layers"])
+    assert len(cut_manifest["layers"]) == count - layers
+    if layers:
+        assert cut["history"] == [{"created_by": "RUN"}]
+    with pytest.raises(ValueError, match="not those that were saved"):
+        without_saved(config, manifest, layers + 1)
+
+
+def test_a_history_that_does_not_fit_tells_nothing() -> None:
+    config = {"rootfs": {"diff_ids": ["1", "2"]}, "history": [saved("1")]}
+    assert saved_layers(config) == (0, 0)

@@ -104,20 +104,28 @@ def as_containerd_sees(tree: dict[str, Node]) -> dict[str, Node]:
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
-@given(layers=st.lists(EDITS, min_size=1, max_size=3), first=EDITS, second=EDITS)
+@given(
+    layers=st.lists(EDITS, min_size=1, max_size=3),
+    joined=st.integers(0, 3),
+    first=EDITS,
+    second=EDITS,
+)
 def test_the_same_tree_as_containerd_s_diff(
     snapshots: Snapshots,
     layers: list[list[Step]],
+    joined: int,
     first: list[Step],
     second: list[Step],
 ) -> None:
+    """Ours also with layers of the image that become one with what is saved."""
+    joined = min(joined, len(layers))
     with tempfile.TemporaryDirectory(prefix="diff-", dir="/tmp") as folder:
         base, parent = Path(folder), ""
         try:
             for steps in [[("folder", "base")], *layers]:
                 parent = snapshots.commit(parent, steps)
             with snapshots.active(parent) as mounted:
-                saver = Saver(mounted, base / "spool")
+                saver = Saver(mounted, base / "spool", joined=joined)
                 try:
                     attempt(mounted.merged, first)
                     ours = [saver.first()]
@@ -128,12 +136,12 @@ def test_the_same_tree_as_containerd_s_diff(
                 theirs = [snapshots.diff(mounted.key, base / "theirs.tar")]
                 there = snapshot(mounted.merged)
                 got = {
-                    who: rebuilt(mounted, base / who, layers_of)
-                    for who, layers_of in (("ours", ours), ("theirs", theirs))
+                    "ours": rebuilt(mounted, base / "ours", ours, joined),
+                    "theirs": rebuilt(mounted, base / "theirs", theirs),
                 }
         finally:
             snapshots.clear()
-        note(f"{layers=} {first=} {second=}")
+        note(f"{layers=} {joined=} {first=} {second=}")
         note(f"by ours: {differences(there, got['ours'])}")
         note(f"by theirs: {differences(there, got['theirs'])}")
         assert not differences(there, got["ours"])
@@ -142,8 +150,10 @@ def test_the_same_tree_as_containerd_s_diff(
         )
 
 
-def rebuilt(mounted: Mounted, base: Path, layers: list[Path]) -> dict[str, Node]:
-    target = flat(mounted, base)
+def rebuilt(
+    mounted: Mounted, base: Path, layers: list[Path], joined: int = 0
+) -> dict[str, Node]:
+    target = flat(replace(mounted, lowers=mounted.lowers[joined:]), base)
     for layer in layers:
         apply(layer, target)
     return snapshot(target)

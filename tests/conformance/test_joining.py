@@ -1,0 +1,235 @@
+"""Saves on top of saves: when there are many, or much of them is dead, they become one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from oci.client import RegistryClient
+from oci.reference import Digest
+from snapshot_agent.capture.joining import MOST_LAYERS, MOST_SAVES
+from tests.images import Image, make_image
+from tests.trees import snapshot
+
+from .agents import Agent, running_agent
+from .containerds import MISSING, find_containerd
+from .nodes import Node, fake_node, real_node
+from .overlays import can_mount
+from .registries import RegistryServer, fake_registry
+from .test_saves import REPOSITORY, SKIPPED, check, rebuilt
+from .unpackers import pulled
+
+pytestmark = [
+    pytest.mark.containerd,
+    pytest.mark.skipif(
+        not can_mount(), reason="overlay mounts need root with CAP_SYS_ADMIN"
+    ),
+]
+
+SECRET = b"the password that was saved by mistake"
+LITTLE = 1000
+
+
+@pytest.fixture
+def registry() -> Iterator[RegistryServer]:
+    with fake_registry() as server:
+        yield server
+
+
+@pytest.fixture(params=["fake", "real"])
+def kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "real" and find_containerd() is None:
+        pytest.skip(MISSING)
+    return str(request.param)
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short path: the names of all layers must fit into one page."""
+    folder = Path(tempfile.mkdtemp(prefix="l", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def origin(folder: Path) -> Path:
+    """The image that nobody has saved."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("no busybox on this machine: apt install busybox-static")
+    for name in ("bin", "etc", "home/jovyan", "opt/deep", "proc", "sys", "dev"):
+        (folder / name).mkdir(parents=True)
+    for name in ("home_nbuser_default", "usr/lib", "var"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(busybox, folder / "bin/busybox")
+    for name in ("a", "b", "deep/c"):
+        (folder / "opt" / name).write_text(f"{name} of the image")
+    return folder
+
+
+def saves(folder: Path, count: int) -> list[Path]:
+    """Layers as saves write them: files of their own, and what hides the ones below."""
+    trees = []
+    for number in range(count):
+        tree = folder / f"save-{number}"
+        (tree / "opt").mkdir(parents=True)
+        (tree / f"opt/of-{number}").write_bytes(os.urandom(LITTLE))
+        if number % 4 == 1:
+            (tree / f"opt/.wh.of-{number - 1}").touch()
+        trees.append(tree)
+    # Deleted, and there again in another way, in three different saves.
+    (trees[0] / "opt/.wh.deep").touch()
+    (trees[-1] / "opt/deep").mkdir()
+    (trees[-1] / "opt/deep/other").write_text("of the last save")
+    (trees[0] / "opt/.wh.a").touch()
+    (trees[0] / "opt/secret").write_bytes(SECRET)
+    home(trees[0], "kept", b"kept")
+    home(trees[0], "dropped", SECRET + b" at home")
+    return trees
+
+
+def home(tree: Path, name: str, content: bytes) -> None:
+    """A file of the home, with the second name that a save gives to it."""
+    for folder in ("home/jovyan", "home_nbuser_default"):
+        (tree / folder).mkdir(parents=True, exist_ok=True)
+    (tree / "home/jovyan" / name).write_bytes(content)
+    os.link(tree / "home/jovyan" / name, tree / "home_nbuser_default" / name)
+
+
+Session = tuple[Node, Agent, Image]
+Start = Callable[[int], Any]
+
+
+@pytest.fixture
+def start(kind: str, short: Path, registry: RegistryServer, tmp_path: Path) -> Start:
+    """A desktop that was started from so many saves on top of one another."""
+
+    @asynccontextmanager
+    async def desktop(count: int) -> AsyncIterator[Session]:
+        trees = [origin(tmp_path / "origin"), *saves(tmp_path / "saves", count)]
+        image = make_image(trees, {"PATH": "/bin"}, saved=count)
+        make = fake_node if kind == "fake" else real_node
+        with make(short, image) as node:
+            async with running_agent(node, registry.url, tmp_path / "agent") as agent:
+                yield node, agent, image
+
+    return desktop
+
+
+async def test_many_saves_become_one(
+    start: Start, registry: RegistryServer, client: RegistryClient, tmp_path: Path
+) -> None:
+    async with start(MOST_SAVES + 1) as (node, agent, image):
+        (node.merged / "opt/new").write_text("of this session")
+        (node.merged / "opt/of-5").unlink()
+        (node.merged / "opt/b").unlink()
+        (node.merged / "opt/secret").unlink()
+        (node.merged / "home/jovyan/dropped").unlink()
+        result = await agent.result()
+        # In the defaults of a home, too, what was dropped is dropped.
+        shutil.rmtree(node.merged / "home_nbuser_default")
+        shutil.copytree(
+            node.merged / "home/jovyan", node.merged / "home_nbuser_default"
+        )
+        there = snapshot(node.merged, SKIPPED)
+        got = await rebuilt(client, result, tmp_path / "mine")
+        for path in ("home/jovyan", "home_nbuser_default"):
+            assert {one.name for one in (got / path).iterdir()} == {"kept"}
+        skipped = SKIPPED | {"home_nbuser_default", "home"}
+        check(without(there, skipped), without_tree(got, skipped))
+        if node.fake is None:
+            reference = f"{registry.host}/{REPOSITORY}:v1"
+            unpacked = pulled(node, reference, tmp_path / "pulled")
+            check(without(there, skipped), without_tree(unpacked, skipped))
+        assert result["joined_layers"] == MOST_SAVES + 1
+        assert result["layers"] == 1 + len(result["new_layers"])
+        manifest = await client.get_manifest(REPOSITORY, result["digest"])
+        assert manifest is not None
+        assert manifest.json()["layers"][0]["digest"] == Digest.of(image.layers[0])
+        assert not await found(client, result, SECRET)
+        node.check_alive()
+
+
+async def test_the_second_save_stands_on_the_joined_layers(
+    start: Start, client: RegistryClient, tmp_path: Path
+) -> None:
+    async with start(MOST_SAVES + 1) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        first = await agent.result()
+        (node.merged / "opt/more").write_text("of the second save")
+        second = await agent.result(number=2)
+        assert second["joined_layers"] == first["joined_layers"]
+        assert second["kept_layers"] == len(first["new_layers"])
+        got = await rebuilt(client, second, tmp_path / "mine")
+        check(snapshot(node.merged, SKIPPED), got)
+
+
+async def test_few_saves_are_left_alone(start: Start) -> None:
+    async with start(MOST_SAVES) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        result = await agent.result()
+        assert result["joined_layers"] == 0
+        assert result["layers"] == 1 + MOST_SAVES + 1
+
+
+async def test_much_that_is_dead_makes_them_one(
+    start: Start, client: RegistryClient
+) -> None:
+    async with start(3) as (node, agent, _):
+        (node.merged / "opt/of-2").unlink()
+        (node.merged / "opt/secret").unlink()
+        result = await agent.result()
+        assert result["joined_layers"] == 3
+        assert not await found(client, result, SECRET + b"\0")
+
+
+@pytest.mark.parametrize(
+    "choice", [{"exclude": ["/opt/of-5"]}, {"include_home": False}]
+)
+async def test_what_earlier_saves_have_is_not_lost_to_what_this_one_leaves_out(
+    choice: dict[str, Any], start: Start, client: RegistryClient, tmp_path: Path
+) -> None:
+    async with start(MOST_SAVES + 1) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        result = await agent.result(**choice)
+        assert result["joined_layers"] == 0
+        got = await rebuilt(client, result, tmp_path / "mine")
+        assert (got / "opt/of-5").exists() and (got / "home/jovyan/kept").exists()
+
+
+async def test_where_no_more_layers_fit_they_become_one(start: Start) -> None:
+    count = MOST_LAYERS - 1 - 10
+    async with start(count) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        result = await agent.result()
+        assert result["joined_layers"] == count
+
+
+async def found(client: RegistryClient, result: dict[str, Any], content: bytes) -> bool:
+    """True when a layer of the image has these bytes in it."""
+    for digest in result["new_layers"]:
+        data = await client.get_blob(REPOSITORY, Digest(digest), 1 << 30)
+        if content in zstandard.ZstdDecompressor().decompressobj().decompress(data):
+            return True
+    return False
+
+
+def without(tree: dict[str, Any], skipped: frozenset[str]) -> dict[str, Any]:
+    return {
+        path: node
+        for path, node in tree.items()
+        if not any(path == one or path.startswith(one + "/") for one in skipped)
+    }
+
+
+def without_tree(root: Path, skipped: frozenset[str]) -> Path:
+    for one in skipped:
+        shutil.rmtree(root / one, ignore_errors=True)
+    return root
