@@ -9,6 +9,7 @@ pattern and a length, and what can be derived is not in a message at all.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +24,11 @@ from snapshot_agent.requests import ID, choice, match, text, wrong
 MESSAGE_LIMIT = 32 * 1024 * 1024
 # No image has more layers.
 _MOST_EARLIER = 100
+
+# Of what a capture tells: far more than it does, and little for who keeps it.
+_MOST_LISTED = 1000
+_LONGEST_TEXT = 20_000
+_MOST_PACKAGES = 4 * 1024 * 1024
 
 _SPOOLED = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 
@@ -228,10 +234,11 @@ def event(line: Any) -> Event:
         if kind == "failed":
             raise told(fields)
         if kind == "taken":
-            layers = tuple(_layer(one) for one in fields["layers"])
-            earlier = tuple(_earlier_layer(one) for one in fields["earlier"])
-            return Taken(**{**fields, "layers": layers, "earlier": earlier})
-        return _KINDS[kind](**fields)
+            return _taken(fields)
+        if kind == "begins":
+            total = fields["total"]
+            return StepBegins(_text(fields["name"]), total and _count(total))
+        return {"goes_on": StepGoesOn}[kind](_count(fields["done"]))
     except (
         AttributeError,
         LookupError,
@@ -242,16 +249,71 @@ def event(line: Any) -> Event:
         raise Malformed("no event of a capture") from error
 
 
+def _taken(fields: Any) -> Taken:
+    frozen = fields["frozen"]
+    if not isinstance(frozen, int | float) or not 0 <= frozen < 1e6:
+        raise ValueError("no time")
+    return Taken(
+        earlier=tuple(_earlier_layer(one) for one in _list(fields["earlier"])),
+        layers=tuple(_layer(one) for one in _list(fields["layers"])),
+        joined=_count(fields["joined"]),
+        content_bytes=_count(fields["content_bytes"]),
+        frozen=float(frozen),
+        changed_while_saved=[
+            _text(one) for one in _list(fields["changed_while_saved"])
+        ],
+        left_out=[_path(one, "reason") for one in _list(fields["left_out"])],
+        entries=_count(fields["entries"]),
+        packages=_packages(fields["packages"]),
+        biggest=[_path(one) for one in _list(fields["biggest"])],
+        peak_memory=_count(fields["peak_memory"]),
+    )
+
+
+def _path(fields: Any, *more: str) -> dict[str, Any]:
+    """A path with its bytes, and nothing that was not foreseen."""
+    found: dict[str, Any] = {name: _text(fields[name]) for name in ("path", *more)}
+    return found | {"bytes": _count(fields["bytes"])}
+
+
+def _packages(fields: Any) -> dict[str, Any]:
+    """What `oci.packages.difference` makes."""
+    if not isinstance(fields, dict) or len(json.dumps(fields)) > _MOST_PACKAGES:
+        raise ValueError("no packages")
+    return fields
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > _MOST_LISTED:
+        raise ValueError("no short list")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError("no count")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise ValueError("no short text")
+    return value
+
+
 def _earlier_layer(fields: Any) -> EarlierLayer:
     return EarlierLayer(
-        Digest(fields["diff_id"]), Digest(fields["digest"]), int(fields["size"])
+        Digest(fields["diff_id"]), Digest(fields["digest"]), _count(fields["size"])
     )
 
 
 def _layer(fields: Any) -> SpooledLayer:
-    name = str(fields["name"])
+    name = _text(fields["name"])
     if _SPOOLED.fullmatch(name) is None:
         raise ValueError("no name of a spooled file")
     return SpooledLayer(
-        name, Digest(fields["diff_id"]), Digest(fields["digest"]), int(fields["size"])
+        name,
+        Digest(fields["diff_id"]),
+        Digest(fields["digest"]),
+        _count(fields["size"]),
     )

@@ -18,6 +18,7 @@ from snapshot_agent.wire import BaseRecord, CaptureRequest, Look, Place
 # Reading, compressing and sending, as measured on two slow cores; an estimate for a dialog.
 _BYTES_A_SECOND = 80e6
 _LEAST_SECONDS = 1.0
+_LOOKS_AT_ONCE = 2
 
 
 class Captures:
@@ -33,6 +34,8 @@ class Captures:
         self._images = NodeImage(tools.containerd)
         self._sessions: dict[str, CaptureSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Fifty people may open the dialog at once: what saves need of the threads stays free.
+        self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     async def find(self, place: Place) -> None:
         """Nothing, when this container can be saved; an AgentError says why it cannot."""
@@ -56,7 +59,8 @@ class Captures:
 
     async def preview(self, look: Look) -> dict[str, Any]:
         """What a save would take, without touching the desktop."""
-        return await asyncio.to_thread(self._preview, look)
+        async with self._looks:
+            return await asyncio.to_thread(self._preview, look)
 
     def begin(self, request: CaptureRequest) -> CaptureSession:
         """Start reading a desktop into the spool."""

@@ -105,6 +105,39 @@ def test_a_record_arrives_as_it_was() -> None:
     assert wire.record(sent(record.to_dict())) == record
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("content_bytes", "1"),
+        ("entries", -1),
+        ("peak_memory", True),
+        ("joined", 1.5),
+        ("frozen", "short"),
+        ("frozen", float("nan")),
+        ("changed_while_saved", ["x" * 30_000]),
+        ("changed_while_saved", ["/a"] * 2000),
+        ("left_out", [{"path": "/a", "bytes": 1}]),
+        ("biggest", [{"path": "/a", "bytes": "many"}]),
+        ("packages", []),
+    ],
+)
+def test_what_a_capture_tells_is_believed_only_in_its_own_shape(
+    field: str, value: Any
+) -> None:
+    line = sent(wire.event_line(TAKEN))
+    line["taken"][field] = value
+    with pytest.raises(Malformed):
+        wire.event(line)
+
+
+def test_what_nobody_asked_for_goes_no_further() -> None:
+    line = sent(wire.event_line(TAKEN))
+    one = {"path": "/a", "bytes": 1, "reason": "cache"}
+    line["taken"] |= {"left_out": [one | {"html": "<script>"}], "more": 1}
+    told = wire.event(line)
+    assert isinstance(told, Taken) and told.left_out == [one]
+
+
 @pytest.mark.parametrize("name", ["../first", "/etc/passwd", "", ".upload", "a/b"])
 def test_a_layer_lies_in_the_folder_of_its_save(name: str) -> None:
     line = sent(wire.event_line(TAKEN))
