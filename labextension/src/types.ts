@@ -109,6 +109,8 @@ export interface Job {
   rate: number | null;
   message: string | null;
   error: ErrorInfo | null;
+  /** At the end of a save that went well; more is in it than is told here. */
+  result: { unchanged?: boolean; changed_while_saved?: string[] } | null;
   created: string;
   ended: string | null;
   /** Kept for its owner, who makes it active when they like. */

@@ -101,8 +101,9 @@ class FakeHubService:
         """Let the job be in `step` with so many bytes."""
         self._call(lambda: self._advance(job_id, step, done, total))
 
-    def finish(self, job_id: str) -> None:
-        """Let the job end well."""
+    def finish(self, job_id: str, **result: Any) -> None:
+        """Let the job end well; what of its result is not as usual."""
+        self.jobs[job_id]["result"] = result
         self._call(lambda: self._end(job_id, "succeeded", None))
 
     def fail_job(self, job_id: str, code: str, message: str) -> None:

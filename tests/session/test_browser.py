@@ -132,6 +132,28 @@ def test_a_version_may_be_tried_before_others_start_it(
     expect(page.get_by_role("link", name="Make it active…")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"unchanged": True}, "Nothing had changed since it was saved before"),
+        ({"changed_while_saved": ["/var/log/x"]}, "/var/log/x was being written"),
+        ({"changed_while_saved": ["/a", "/b"]}, "2 files were being written"),
+    ],
+)
+def test_the_end_says_what_was_special(
+    vnc: XServer,
+    jupyter: JupyterServer,
+    hub: FakeHubService,
+    open_page: OpenPage,
+    result: dict[str, Any],
+    words: str,
+) -> None:
+    page = shown(open_page(jupyter.page_url))
+    job = begin_save(page, hub)
+    hub.finish(job["id"], **result)
+    expect(page.get_by_role("dialog")).to_contain_text(words)
+
+
 def test_a_hub_that_tries_nothing_offers_no_test(
     vnc: XServer, jupyter: JupyterServer, hub: FakeHubService, open_page: OpenPage
 ) -> None:

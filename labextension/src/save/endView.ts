@@ -2,8 +2,8 @@
 
 import { ownPath } from "./brief";
 import { button, h, icon } from "./dom";
-import { bytes, t } from "./i18n";
-import { endText, errorText } from "./progress";
+import { t } from "./i18n";
+import { endText, errorText, restlessText, sentText } from "./progress";
 import type { Saving } from "./saving";
 import type { ErrorInfo, Job } from "../types";
 
@@ -56,12 +56,12 @@ export class EndView {
     const page = ownPath(job.links.image);
     const share =
       page && h("a", { href: page, target: "_blank" }, t(job.staged ? "activate" : "share"));
-    const size = job.bytes_total ? t("sent", { bytes: bytes(job.bytes_total) }) : "";
+    const notes = [sentText(job), t(job.staged ? "staged_note" : "saved_note"), restlessText(job)];
     return h(
       "div",
       { class: "end" },
       h("p", { class: "verdict" }, icon("done"), h("span", {}, this.sentence)),
-      h("p", { class: "note" }, [size, t(job.staged ? "staged_note" : "saved_note")].filter(Boolean).join(" ")),
+      h("p", { class: "note" }, notes.filter(Boolean).join(" ")),
       actionsRow([close], [share, this.first === close ? null : this.first]),
     );
   }

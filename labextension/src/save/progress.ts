@@ -1,6 +1,6 @@
 // A job as sentences and numbers.
 
-import { bytesOf, bytes, has, seconds, t } from "./i18n";
+import { bytesOf, bytes, has, seconds, t, tn } from "./i18n";
 import type { ErrorInfo, Job, Step } from "../types";
 
 // Of the time of a usual save; the bar must neither jump nor run back.
@@ -78,6 +78,17 @@ export function stepNote(step: Step): string {
 export function endText(job: Job): string {
   if (job.state === "cancelled") return t("cancelled_text");
   return t("saved_as", { title: job.image.title, version: job.version ?? "" });
+}
+
+export function sentText(job: Job): string {
+  if (job.result?.unchanged) return t("unchanged_note");
+  return job.bytes_total ? t("sent", { bytes: bytes(job.bytes_total) }) : "";
+}
+
+// Files that a program wrote to all the time: what is in the image may be half of a change.
+export function restlessText(job: Job): string {
+  const paths = job.result?.changed_while_saved ?? [];
+  return paths[0] ? tn("restless", paths.length, { path: paths[0] }) : "";
 }
 
 // The service speaks to the person itself; only what never reached it is worded here.
