@@ -7,21 +7,20 @@ containerd and umoci make of the saved image is compared with what was there.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
-from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
 from oci.client import RegistryClient
-from tests.images import Image, make_image
+from tests.images import Image
 from tests.trees import Node as TreeNode
 from tests.trees import differences, snapshot
 
 from . import containerds
 from .agents import Agent, running_agent
 from .cases import CASES
+from .cases_image import SCRIPT, cases_image
 from .containerds import find_containerd, find_old_containerd
 from .nodes import Node, fake_node, real_node, run
 from .overlays import can_mount
@@ -50,22 +49,7 @@ def registry(tmp_path: Path) -> Iterator[RegistryServer]:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Image:
-    """A busybox, and below `cases` every case's own layers."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        pytest.skip("no busybox on this machine: apt install busybox-static")
-    depth = max(len(case.layers) for case in CASES)
-    trees = [tmp_path / f"layer-{number}" for number in range(depth)]
-    for name in ("bin", "proc", "sys", "dev", "run", "tmp", "etc", "home/jovyan"):
-        (trees[0] / name).mkdir(parents=True)
-    shutil.copy(busybox, trees[0] / "bin/busybox")
-    for case in CASES:
-        for tree, steps in zip_longest(trees, case.layers, fillvalue=()):
-            assert isinstance(tree, Path)
-            if steps:
-                (tree / "cases" / case.name).mkdir(parents=True)
-                carry_out(tree / "cases" / case.name, steps)
-    return make_image(trees, {"PATH": "/bin"})
+    return cases_image(tmp_path)
 
 
 @pytest.fixture(params=["plain", "1.6", "2"])
@@ -97,17 +81,6 @@ async def agent(
 def check(there: dict[str, TreeNode], got: Path, who: str) -> None:
     told = differences(there, snapshot(got, SKIPPED))
     assert not told, f"by {who}:\n" + "\n".join(told)
-
-
-# What a desktop does all day, in every directory of the image, as a program in the container.
-SCRIPT = """
-set -e
-for folder in $(find / -xdev -type d ! -path '/proc*' ! -path '/sys*' ! -path '/dev*' \
-    -name '[a-z]*'); do
-  cd "$folder" && touch probe-a && chmod 600 probe-a && mv probe-a probe-b && rm probe-b
-  mkdir probe-d && chmod 700 probe-d && mv probe-d probe-e && rmdir probe-e
-done
-"""
 
 
 def check_writable(node: Node) -> None:
