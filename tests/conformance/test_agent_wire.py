@@ -58,6 +58,7 @@ RESULT = {
     "new_layers": dict,
     "unchanged": bool,
     "kept_layers": int,
+    "joined_layers": int,
     "changed_bytes": int,
     "entries": int,
     "packages": PACKAGES,
