@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,9 @@ class InstalledAgent:
             timeout=60,
         )
 
+    def close(self) -> None:
+        self._http.close()
+
     def save(self, desk: Desk, number: int) -> dict[str, Any]:
         """Save the pod; the result."""
         body = {
@@ -151,13 +155,13 @@ def login(cluster: Demo) -> Credentials:
 async def test_every_case(
     cluster: Demo, desk: Desk, registry: RegistryClient, tmp_path: Path
 ) -> None:
-    agent = InstalledAgent(cluster)
-    for case in CASES:
-        carry_out(desk.root / "cases" / case.name, case.session)
-    agent.save(desk, 1)
-    for case in CASES:
-        carry_out(desk.root / "cases" / case.name, case.late)
-    result = agent.save(desk, 2)
+    with closing(InstalledAgent(cluster)) as agent:
+        for case in CASES:
+            carry_out(desk.root / "cases" / case.name, case.session)
+        agent.save(desk, 1)
+        for case in CASES:
+            carry_out(desk.root / "cases" / case.name, case.late)
+        result = agent.save(desk, 2)
     there = snapshot(desk.root, SKIPPED)
     digest = result["digest"]
     umoci = await unpacked_by_umoci(registry, REPOSITORY, digest, tmp_path / "umoci")
