@@ -52,6 +52,10 @@ disabled_plugins = [
   [plugins.'io.containerd.cri.v1.images'.registry]
     config_path = '{settings.certs_folder}'
 
+# One after the other by default; a saved desktop has several large layers.
+[plugins.'io.containerd.transfer.v1.local']
+  max_concurrent_unpacks = 4
+
 [plugins.'io.containerd.cri.v1.runtime']
   # Where the machine lacks CAP_SYS_RESOURCE no process may lower its own score, and runc fails.
   restrict_oom_score_adj = true

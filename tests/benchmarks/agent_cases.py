@@ -304,7 +304,7 @@ def _pull(desk: Desk, name: str) -> float:
     reference = f"{desk.registry.removeprefix('http://')}/{name}"
     subprocess.run(["sync"], check=True)
     start = time.monotonic()
-    run([*desk.node.ctr, "images", "pull", "--plain-http", "--local", reference])
+    run([*desk.node.ctr, "images", "pull", "--plain-http", reference])
     seconds = time.monotonic() - start
     print(f"    pull {name[:12]} {seconds:.2f} s", file=sys.stderr)
     run([*desk.node.ctr, "images", "rm", "--sync", reference])

@@ -17,6 +17,10 @@ from .registries import find_built
 MISSING = "no containerd 2 with ctr, or no runc, on this machine: run devcluster once"
 MISSING_OLD = "no containerd 1.6 on this machine: run scripts/install"
 
+UNPACKS = """
+[plugins.'io.containerd.transfer.v1.local']
+  max_concurrent_unpacks = 4
+"""
 _CONFIG = """\
 version = {version}
 root = "{home}/root"
@@ -109,7 +113,9 @@ class Daemon:
 def running(release: Release, home: Path, logs: Path) -> Iterator[Daemon]:
     """A private containerd with everything below `home`."""
     config = home / "config.toml"
-    config.write_text(_CONFIG.format(home=home, version=2 if release.old else 3))
+    text = _CONFIG.format(home=home, version=2 if release.old else 3)
+    # As devcluster has it: the layers of one image are unpacked side by side.
+    config.write_text(text + ("" if release.old else UNPACKS))
     ctr = [f"{release.folder}/ctr", "--address", f"{home}/c.sock"]
     ctr += ["--namespace", "k8s.io"]
     command = [release.binary, "--config", str(config)]
