@@ -4,6 +4,7 @@ registry    a running registry, once the fake and once distribution's own
 proxy       a way to `registry` that breaks when it is told to
 http        an HTTP client, closed at the end
 client      the RegistryClient on `registry`
+saver       the passes of a save on the overlay that a module calls `mounted`
 image       a small image of two layers
 node        a node with a running desktop of that image, once fake and once with real containerd
 agent       a whole agent on `node`, pushing to `registry`
@@ -26,6 +27,7 @@ from .agents import Agent, running_agent
 from .containerds import MISSING as NO_CONTAINERD
 from .containerds import find_containerd
 from .nodes import Node, fake_node, real_node
+from .overlays import Overlay, Saver
 from .registries import (
     MISSING,
     RegistryServer,
@@ -67,6 +69,13 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def client(registry: RegistryServer, http: httpx.AsyncClient) -> RegistryClient:
     return RegistryClient(registry.url, http, attempts=3, backoff=0.01)
+
+
+@pytest.fixture
+def saver(mounted: Overlay, tmp_path: Path) -> Iterator[Saver]:
+    made = Saver(mounted, tmp_path / "spool")
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -27,13 +27,6 @@ def mounted(tmp_path: Path) -> Iterator[Overlay]:
         yield made
 
 
-@pytest.fixture
-def saver(mounted: Overlay, tmp_path: Path) -> Iterator[Saver]:
-    made = Saver(mounted, tmp_path / "spool")
-    yield made
-    made.close()
-
-
 def settle() -> None:
     time.sleep(0.06)
 

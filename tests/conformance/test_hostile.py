@@ -43,13 +43,6 @@ def mounted(tmp_path: Path) -> Iterator[Overlay]:
         yield made
 
 
-@pytest.fixture
-def saver(mounted: Overlay, tmp_path: Path) -> Iterator[Saver]:
-    made = Saver(mounted, tmp_path / "spool")
-    yield made
-    made.close()
-
-
 def left_out(saver: Saver) -> set[tuple[str, str]]:
     return {(path, reason) for path, reason, _ in saver.left_out}
 

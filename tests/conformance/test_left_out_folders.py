@@ -32,13 +32,6 @@ def mounted(tmp_path: Path) -> Iterator[Overlay]:
         yield made
 
 
-@pytest.fixture
-def saver(mounted: Overlay, tmp_path: Path) -> Iterator[Saver]:
-    made = Saver(mounted, tmp_path / "spool")
-    yield made
-    made.close()
-
-
 def delete(root: Path) -> None:
     (root / CACHE / "one/deep/file").unlink()
     shutil.rmtree(root / CACHE / "two")

@@ -64,13 +64,6 @@ def mounted(base: Path) -> Iterator[Overlay]:
         yield made
 
 
-@pytest.fixture
-def saver(mounted: Overlay, base: Path) -> Iterator[Saver]:
-    made = Saver(mounted, base / "spool")
-    yield made
-    made.close()
-
-
 def check(mounted: Overlay, base: Path, layers: list[Path]) -> None:
     got = rebuilt(mounted.lowers, base / "rebuilt", layers)
     told = differences(snapshot(mounted.merged), snapshot(got))
