@@ -6,7 +6,8 @@
 # Ends with 1 when the key is another one, with 2 when it could not be downloaded.
 set -eu
 name=$1 key_address=$2 fingerprint=$3 address=$4 suite=$5 component=$6
-key=/etc/apt/keyrings/$name.gpg
+apt=${APT_FOLDER:-/etc/apt}
+key=$apt/keyrings/$name.gpg
 draft=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$draft" "$work"' EXIT
@@ -24,11 +25,15 @@ if [ "$found" != "$fingerprint" ]; then
   echo "add-apt-source: if its makers changed it, check theirs and write it into the installer." >&2
   exit 1
 fi
-mkdir -p /etc/apt/keyrings
-gpg --homedir "$work" --batch --yes --dearmor --output "$key" < "$draft" 2>/dev/null \
-  || cp "$draft" "$key"
+mkdir -p "$apt/keyrings" "$apt/sources.list.d"
+# apt takes the plain form only; the file may come in either.
+if grep -q -- '-----BEGIN PGP' "$draft"; then
+  gpg --homedir "$work" --batch --yes --dearmor --output "$key" < "$draft"
+else
+  cp "$draft" "$key"
+fi
 chmod 0644 "$key"
-cat > "/etc/apt/sources.list.d/$name.sources" <<END
+cat > "$apt/sources.list.d/$name.sources" <<END
 Types: deb
 URIs: $address
 Suites: $suite
