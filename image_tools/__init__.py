@@ -1,1 +1,1 @@
-"""What scripts/build-images and scripts/run-image share: our images, how they are built and weighed."""
+"""Our images: what each is made from, how it is built, and what it weighs."""

@@ -50,8 +50,3 @@ cp "$npm_config_nodedir/bin/node" "$home/node"
 strip --strip-unneeded "$home/node"
 "$home/node" --version
 "$home/node" "$home/node_modules/code-server/out/node/entry.js" --version
-
-mkdir -p "$root/usr/local/bin" "$root/etc/jupyter/jupyter_server_config.d"
-cp /src-vscode/vscode.svg "$home/vscode.svg"
-cp /src-vscode/vscode.json "$root/etc/jupyter/jupyter_server_config.d/vscode.json"
-install -m 0755 /src-vscode/run-vscode "$root/usr/local/bin/run-vscode"

@@ -79,7 +79,6 @@ def test_a_missing_parent_is_named_with_what_to_do() -> None:
 
 
 def test_an_unknown_image_is_refused() -> None:
-    command = [ROOT / "scripts/build-images", "nothing"]
+    command = [f"{ROOT}/scripts/build-images", "nothing"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "no image called nothing" in done.stderr
-

@@ -124,7 +124,7 @@ def test_folders_of_the_user_get_his_rights_where_they_are_filled() -> None:
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
 def test_the_scripts_are_clean() -> None:
-    scripts = [*IMAGES.glob("*/*.sh"), *TOOLS.glob("*"), *IMAGES.glob("*/vscode/run-*")]
+    scripts = [*IMAGES.glob("*/*.sh"), *TOOLS.glob("*")]
     scripts += [IMAGES.parent / "scripts/run-image"]
     command = ["shellcheck", "--exclude=SC1090,SC1091", *map(str, sorted(scripts))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
