@@ -1,4 +1,4 @@
-"""The parts of a start that depend on where it is: the address, the language, the time, the home."""
+"""What of a start depends on where it is: the address, the language, the time, the home."""
 
 from __future__ import annotations
 

@@ -97,5 +97,5 @@ def test_a_program_is_registered_on_a_socket_and_only_where_it_is(file: Path) ->
     for name, entry in json.loads(file.read_text()).items():
         assert entry["needs"].startswith("/")
         assert entry["launcher_entry"]["path_info"] == f"{name}/"
-        # netdata's page for the browser inside the desktop needs an address; it has read-only figures.
+        # The browser inside the desktop needs an address; nobody can change netdata's figures.
         assert entry.get("unix_socket") is True or name == "tools/netdata"
