@@ -65,7 +65,7 @@ class Desktop:
 
     def get(self, path: str) -> httpx.Response:
         """Ask the page's server, signed in."""
-        headers = {"Authorization": f"token {self.token}"}
+        headers = {"Authorization": f"token {self.token}"} if self.token else {}
         return httpx.get(
             self.address + path, headers=headers, timeout=90, follow_redirects=True
         )
@@ -75,7 +75,7 @@ class Desktop:
         assert self._process.poll() is None, self.log[-3000:]
         try:
             answer = self.get("desktop-save/ready")
-        except httpx.TransportError:
+        except (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError):
             return False
         return answer.is_success and bool(answer.json()["ready"])
 
@@ -89,8 +89,9 @@ class Desktop:
         command += ["--user", "1000", self.name, "bash", "-c", INSIDE + script]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, done.stdout + done.stderr
-        lines = (done.stdout + done.stderr).splitlines(keepends=True)
-        return "".join(line for line in lines if "DEPRECATION" not in line)
+        # ctr's own words are not the program's.
+        words = done.stderr.splitlines(keepends=True)
+        return done.stdout + "".join(one for one in words if "DEPRECATION" not in one)
 
     def memory(self) -> int:
         """Bytes that its programs hold, without files that are cached."""
