@@ -1,5 +1,5 @@
 # Every target is one line that calls a script of the same name in scripts/.
-.PHONY: demo demo-down test test-nightly bench bench-agent bench-frames bench-service lint images install clean
+.PHONY: run-image demo demo-down test test-nightly bench bench-agent bench-frames bench-service lint images install clean
 
 demo:
 	@scripts/demo
@@ -30,6 +30,9 @@ lint:
 
 images:
 	@scripts/build-images
+
+run-image:
+	@scripts/run-image $(IMAGE)
 
 install:
 	@scripts/install

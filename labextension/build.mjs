@@ -23,13 +23,13 @@ async function buildPage() {
   await mkdir(to, { recursive: true });
   await build({
     ...common,
-    entryPoints: [`${from}/src/main.ts`, `${from}/style.css`],
+    entryPoints: ["src/main.ts", "src/tools.ts", "style.css", "tools.css"].map((name) => `${from}/${name}`),
     outdir: to,
     entryNames: "[name]",
     minify: true,
     legalComments: "linked",
   });
-  for (const name of ["index.html", "icon.svg"]) {
+  for (const name of ["index.html", "tools.html", "icon.svg"]) {
     await copyFile(`${from}/${name}`, `${to}/${name}`);
   }
 }

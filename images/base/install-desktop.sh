@@ -1,5 +1,9 @@
 #!/bin/sh
 # XFCE without its heavy parts, the VNC server, the programs on the panel.
+#
+# Version:  Debian's of bookworm
+# Source:   the Debian mirror
+# Checksum: apt checks the archive's GPG signature
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

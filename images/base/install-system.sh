@@ -1,5 +1,9 @@
 #!/bin/sh
 # The user, the languages and the everyday commands.
+#
+# Version:  Debian's of bookworm
+# Source:   the Debian mirror
+# Checksum: apt checks the archive's GPG signature
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 
@@ -20,7 +24,7 @@ apt-get install -qq -y --no-install-recommends \
   bzip2 ca-certificates curl file git git-lfs gnupg less locales nano openssh-client \
   procps psmisc sudo tini tzdata unzip wget xz-utils zip
 
-printf 'en_US.UTF-8 UTF-8\nfr_FR.UTF-8 UTF-8\n' > /etc/locale.gen
+for name in en_US en_CA fr_FR fr_CA; do echo "$name.UTF-8 UTF-8"; done > /etc/locale.gen
 locale-gen
 echo 'LANG=en_US.UTF-8' > /etc/default/locale
 

@@ -1,4 +1,4 @@
-"""The files of the desktop page."""
+"""The files of the desktop page, and of the page of all tools."""
 
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ class PageHandler(JupyterHandler, web.StaticFileHandler):
     - Scripts and styles come from this server only; nothing may frame the page but the hub.
     """
 
+    page = "index.html"
+
     @web.authenticated
     async def get(  # type: ignore[override]
         self, path: str = "", include_body: bool = True
@@ -35,11 +37,11 @@ class PageHandler(JupyterHandler, web.StaticFileHandler):
         await self._serve(False)
 
     async def _serve(self, include_body: bool) -> None:
-        if not (STATIC / "index.html").exists():
+        if not (STATIC / self.page).exists():
             raise web.HTTPError(503, _NOT_BUILT)
         # Sets the cookie that the page sends back with every change it asks for.
         self.xsrf_token  # noqa: B018
-        await web.StaticFileHandler.get(self, "index.html", include_body)
+        await web.StaticFileHandler.get(self, self.page, include_body)
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", "no-cache")
@@ -61,6 +63,12 @@ class PageHandler(JupyterHandler, web.StaticFileHandler):
                 "form-action 'none'",
             ]
         )
+
+
+class ToolsHandler(PageHandler):
+    """`tools/`: everything that the session can show, as tiles."""
+
+    page = "tools.html"
 
 
 class AssetHandler(JupyterHandler, web.StaticFileHandler):
@@ -98,5 +106,7 @@ def page_handlers(base: str) -> list[Any]:
     return [
         (base + "desktop", SlashHandler),
         (base + r"desktop/(?:index\.html)?", PageHandler, {"path": str(STATIC)}),
+        (base + "tools", SlashHandler),
+        (base + "tools/", ToolsHandler, {"path": str(STATIC)}),
         (base + r"desktop/(.+)", AssetHandler, {"path": str(STATIC)}),
     ]

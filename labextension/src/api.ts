@@ -2,7 +2,7 @@
 // server's base; there is no token here: the browser's own cookie says who asks, and the server
 // adds what the image service wants.
 
-import type { ErrorInfo, Job, Preview, PreviewRequest, Ready, SaveRequest, Session } from "./types";
+import type { ErrorInfo, Job, Preview, PreviewRequest, Program, Ready, SaveRequest, Session } from "./types";
 import { isOver } from "./types";
 
 export class ApiError extends Error {
@@ -43,6 +43,12 @@ export class Api {
 
   async jobs(): Promise<Job[]> {
     return (await this.ask<{ items: Job[] }>("GET", "desktop-save/jobs")).items;
+  }
+
+  // What jupyter-server-proxy can show; a server without it has none.
+  async programs(): Promise<Program[]> {
+    const answer = this.ask<{ server_processes: Program[] }>("GET", "server-proxy/servers-info");
+    return answer.then((found) => found.server_processes).catch(() => []);
   }
 
   get vncUrl(): string {

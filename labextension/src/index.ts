@@ -56,6 +56,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       describedBy: { args: { type: "object", properties: {} } },
     });
     palette?.addItem({ command: OPEN, category: t("remote_desktop") });
+    openTerminalIfAsked(app);
     if (statusBar) {
       const item = new StatusItem(store, open);
       statusBar.registerStatusItem(PLUGIN, {
@@ -68,6 +69,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     }
   },
 };
+
+// The terminal's tile of the tools page: there is no address of JupyterLab for it.
+function openTerminalIfAsked(app: JupyterFrontEnd): void {
+  if (!new URLSearchParams(location.search).has("terminal")) return;
+  void app.restored.then(() => app.commands.execute("terminal:create-new"));
+}
 
 // A save that was begun before this page was loaded is taken up.
 async function prepare(api: Api, store: SaveStore, notice: EndNotice): Promise<SaveDialog> {

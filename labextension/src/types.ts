@@ -120,3 +120,9 @@ export interface Job {
 
 export const isOver = (job: Job): boolean =>
   job.state === "succeeded" || job.state === "failed" || job.state === "cancelled";
+
+// A program that jupyter-server-proxy knows, as its own list has it.
+export interface Program {
+  name: string;
+  launcher_entry: { enabled: boolean; title: string; path_info?: string; icon_url?: string };
+}

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.hub_service import Failure, FakeHubService
 
-from .server import JupyterServer
+from .server import PASSWORD_TOKEN, JupyterServer
 
 pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright: pip install -e '.[test]'"
@@ -280,3 +280,9 @@ def test_the_dialogs_look_reaches_nothing_of_jupyterlabs(
     shown, changed = page.evaluate(OUTSIDE)
     assert shown > 200
     assert changed == []
+
+
+def test_the_terminals_tile_opens_one(lab: JupyterServer, open_page: OpenPage) -> None:
+    address = f"{lab.client.base_url}lab/workspaces/terminal?reset&terminal"
+    page = open_page(f"{address}&token={PASSWORD_TOKEN}")
+    expect(page.locator(".jp-Terminal")).to_have_count(1, timeout=60_000)

@@ -11,7 +11,7 @@ import pytest
 ROOM = Path(__file__).parents[2] / "labextension"
 LANGUAGES = ["en", "fr"]
 # Keys that are put together while the page runs, from words of the wire.
-MADE = re.compile(r"(error|reason|step|scaling)_\w+")
+MADE = re.compile(r"(error|reason|step|scaling|quality)_\w+")
 
 
 def catalogue(language: str) -> dict[str, str]:

@@ -5,6 +5,14 @@ import type { Api } from "../../src/api";
 import { ApiError } from "../../src/api";
 
 export type Scaling = "fit" | "shrink" | "actual";
+export type Quality = "sharp" | "balanced" | "slow";
+
+// JPEG's quality and zlib's level: noVNC's own scales from 0 to 9, passed to the VNC server.
+const LEVELS: Record<Quality, [number, number]> = {
+  sharp: [9, 1],
+  balanced: [6, 2],
+  slow: [2, 9],
+};
 
 export type State =
   | { name: "starting"; step: string; seconds: number }
@@ -33,6 +41,7 @@ export class Connection {
     private readonly api: Api,
     private readonly listener: Listener,
     private scaling: Scaling,
+    private quality: Quality,
   ) {
     // Coming back to the tab or to the network is the moment to try at once.
     window.addEventListener("online", () => this.wake?.());
@@ -55,6 +64,12 @@ export class Connection {
     this.rfb.scaleViewport = scaling === "shrink";
     this.rfb.clipViewport = scaling === "actual";
     this.rfb.dragViewport = false;
+  }
+
+  setQuality(quality: Quality): void {
+    this.quality = quality;
+    if (!this.rfb) return;
+    [this.rfb.qualityLevel, this.rfb.compressionLevel] = LEVELS[quality];
   }
 
   paste(text: string): void {
@@ -102,6 +117,7 @@ export class Connection {
       rfb.background = "transparent";
       rfb.focusOnClick = true;
       this.setScaling(this.scaling);
+      this.setQuality(this.quality);
       rfb.addEventListener("connect", () => {
         this.wasConnected = true;
         this.listener.state({ name: "connected" });

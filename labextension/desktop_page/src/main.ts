@@ -8,13 +8,12 @@ import { type Saving, SaveStore } from "../../src/save/saving";
 import { sessionOf, UNKNOWN } from "../../src/save/session";
 import { SaveDialog } from "../../src/saveDialog";
 import { Clipboard } from "./clipboard";
-import { Connection, type Scaling } from "./connection";
+import { Connection } from "./connection";
 import { browserLanguage, code } from "./language";
+import { chosenQuality, chosenScaling, remember } from "./settings";
 import { followTheme } from "./theme";
 import { Toolbar } from "./toolbar";
 import { Veil } from "./veil";
-
-const SCALING = "desktop-scaling";
 
 const byId = (id: string): HTMLElement => {
   const found = document.getElementById(id);
@@ -39,23 +38,6 @@ function tellEnd(saving: Saving, open: () => void): void {
   notice(told.text, link || button(t("show"), "small", open), "of-save");
 }
 
-function savedScaling(): Scaling {
-  try {
-    const found = localStorage.getItem(SCALING);
-    return found === "shrink" || found === "actual" ? found : "fit";
-  } catch {
-    return "fit";
-  }
-}
-
-function rememberScaling(scaling: Scaling): void {
-  try {
-    localStorage.setItem(SCALING, scaling);
-  } catch {
-    // Not remembered: it is chosen again next time.
-  }
-}
-
 async function main(): Promise<void> {
   const language = browserLanguage(navigator.languages);
   speak(language);
@@ -66,7 +48,8 @@ async function main(): Promise<void> {
   const veil = new Veil(byId("veil"), () => session.hub_url);
   veil.show({ name: "starting", step: "server", seconds: 0 });
 
-  const scaling = savedScaling();
+  const scaling = chosenScaling();
+  const quality = chosenQuality();
   const notices = new Set<string>();
   const connection: Connection = new Connection(
     byId("screen"),
@@ -82,6 +65,7 @@ async function main(): Promise<void> {
       },
     },
     scaling,
+    quality,
   );
   const clipboard = new Clipboard((text) => connection.paste(text));
   byId("screen").addEventListener("pointerenter", () => void clipboard.bringIn());
@@ -90,14 +74,18 @@ async function main(): Promise<void> {
   session = await sessionOf(api);
   const store = new SaveStore(api);
   const dialog = new SaveDialog(api, store, session, () => connection.focus());
-  const toolbar = new Toolbar(byId("bar"), session, clipboard, scaling, {
+  const toolbar = new Toolbar(byId("bar"), session, clipboard, { scaling, quality }, {
     save: () => {
       byId("notices").querySelectorAll(".of-save").forEach((toast) => toast.remove());
       dialog.open();
     },
     scale: (chosen) => {
-      rememberScaling(chosen);
+      remember("scaling", chosen);
       connection.setScaling(chosen);
+    },
+    refine: (chosen) => {
+      remember("quality", chosen);
+      connection.setQuality(chosen);
     },
     leave: () => connection.focus(),
   });

@@ -1,4 +1,4 @@
-// The slim bar: way back, what this is, clipboard, scaling, full screen, save.
+// The slim bar: way back, what this is, tools, clipboard, picture, full screen, save.
 
 import { label } from "../../src/save/brief";
 import { button, h, icon, type IconName } from "../../src/save/dom";
@@ -7,16 +7,23 @@ import { share } from "../../src/save/progress";
 import type { Saving } from "../../src/save/saving";
 import type { Session } from "../../src/types";
 import type { Clipboard } from "./clipboard";
-import type { Scaling } from "./connection";
+import type { Quality, Scaling } from "./connection";
 import { Panel } from "./panel";
 
 export interface Actions {
   save(): void;
   scale(scaling: Scaling): void;
+  refine(quality: Quality): void;
   leave(): void;
 }
 
+export interface Picture {
+  scaling: Scaling;
+  quality: Quality;
+}
+
 const SCALINGS: Scaling[] = ["fit", "shrink", "actual"];
+const QUALITIES: Quality[] = ["sharp", "balanced", "slow"];
 const RING = 2 * Math.PI * 8;
 
 export class Toolbar {
@@ -31,7 +38,7 @@ export class Toolbar {
     private readonly bar: HTMLElement,
     private readonly session: Session,
     clipboard: Clipboard,
-    scaling: Scaling,
+    picture: Picture,
     private readonly actions: Actions,
   ) {
     this.title = session.image?.title || session.title || t("remote_desktop");
@@ -45,7 +52,7 @@ export class Toolbar {
     const scalingButton = iconButton("scaling", t("scaling"), () => undefined);
     this.panels = [
       new Panel(clipboardButton, t("clipboard"), clipboard.content, () => clipboardButton.focus()),
-      new Panel(scalingButton, t("scaling"), [this.scalingChoice(scaling)], () =>
+      new Panel(scalingButton, t("scaling"), this.pictureChoices(picture), () =>
         scalingButton.focus(),
       ),
     ];
@@ -53,6 +60,7 @@ export class Toolbar {
       ...this.wayBack(),
       this.name(),
       h("span", { class: "space" }),
+      tools(),
       holder(clipboardButton, this.panels[0]),
       holder(scalingButton, this.panels[1]),
       this.full,
@@ -115,17 +123,12 @@ export class Toolbar {
     );
   }
 
-  private scalingChoice(chosen: Scaling): Node {
-    const choice = h("fieldset", { class: "choice" }, h("legend", {}, t("scaling")));
-    for (const scaling of SCALINGS) {
-      const input = h("input", { type: "radio", name: "scaling", checked: scaling === chosen });
-      input.addEventListener("change", () => this.actions.scale(scaling));
-      const [name, hint] = [`scaling_${scaling}`, `scaling_${scaling}_hint`] as [Key, Key];
-      choice.append(
-        h("label", {}, input, h("span", {}, t(name), h("small", {}, t(hint)))),
-      );
-    }
-    return choice;
+  private pictureChoices(picture: Picture): Node[] {
+    const { scale, refine } = this.actions;
+    return [
+      choice("scaling", SCALINGS, picture.scaling, (chosen) => scale(chosen)),
+      choice("quality", QUALITIES, picture.quality, (chosen) => refine(chosen)),
+    ];
   }
 
   private watchFullScreen(): void {
@@ -161,6 +164,33 @@ export class Toolbar {
       }
     });
   }
+}
+
+// Another tab: the desktop stays in view where it is.
+function tools(): Node {
+  const link = h(
+    "a",
+    { class: "tool", href: "../tools/", target: "_blank", title: t("tools_hint") },
+    icon("tools"),
+  );
+  link.setAttribute("aria-label", t("tools"));
+  return link;
+}
+
+function choice<T extends string>(
+  what: "scaling" | "quality",
+  all: T[],
+  chosen: T,
+  act: (value: T) => void,
+): Node {
+  const group = h("fieldset", { class: "choice" }, h("legend", {}, t(what)));
+  for (const one of all) {
+    const input = h("input", { type: "radio", name: what, checked: one === chosen });
+    input.addEventListener("change", () => act(one));
+    const name: string = `${what}_${one}`;
+    group.append(h("label", {}, input, h("span", {}, t(name as Key), h("small", {}, t(`${name}_hint` as Key)))));
+  }
+  return group;
 }
 
 function iconButton(name: IconName, label: string, action: () => void): HTMLButtonElement {

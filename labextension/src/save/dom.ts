@@ -32,6 +32,8 @@ export function button(
 export const ICONS = {
   home: "M4 11.5 12 4l8 7.5M6.5 10v9.5h4V14h3v5.5h4V10",
   clipboard: "M9 5.5H6.5v14h11v-14H15M9 4h6v3H9z",
+  terminal: "M4 5.5h16v13H4zM7.5 9.5l3 2.5-3 2.5M12.5 15h4",
+  tools: "M5 5h5.5v5.5H5zM13.5 5H19v5.5h-5.5zM5 13.5h5.5V19H5zM13.5 13.5H19V19h-5.5z",
   scaling: "M4.5 9V4.5H9M15 4.5h4.5V9M19.5 15v4.5H15M9 19.5H4.5V15M9 9h6v6H9z",
   full: "M4.5 9V4.5H9M15 4.5h4.5V9M19.5 15v4.5H15M9 19.5H4.5V15",
   leave: "M9 4.5V9H4.5M19.5 9H15V4.5M15 19.5V15h4.5M4.5 15H9v4.5",

@@ -1,6 +1,8 @@
 """How the Jupyter server of a desktop serves it; start-desktop says where it runs."""
 
+import json
 import os
+from pathlib import Path
 
 c = get_config()  # noqa: F821
 
@@ -15,6 +17,14 @@ c.ServerApp.quit_button = False
 c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+
+# Programs of the tools page and JupyterLab's launcher: one file each, added by whoever installs it.
+# One whose program ("needs") the image does not have is left out.
+c.ServerProxy.servers = {}
+for file in sorted(Path("/etc/jupyter/programs.d").glob("*.json")):
+    for name, program in json.loads(file.read_text()).items():
+        if Path(program.pop("needs")).exists():
+            c.ServerProxy.servers[name] = program
 
 # The key that signs trusted notebooks is a secret: an image for others must not have it.
 if os.environ.get("DESKTOPS_SESSION") == "customise":

@@ -1,0 +1,1 @@
+"""Our images: what each is made from, how it is built, and what it weighs."""

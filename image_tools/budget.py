@@ -1,0 +1,18 @@
+"""How large an image may be: images/budget.json, in millions of bytes, uncompressed."""
+
+from __future__ import annotations
+
+import json
+
+from image_tools.errors import TooLarge
+from image_tools.images import ROOT
+
+FILE = ROOT / "images" / "budget.json"
+
+
+def check_budget(name: str, size: int, budgets: dict[str, int] | None = None) -> None:
+    """Refuse an image that is larger than its budget; one without a budget may be any size."""
+    known = json.loads(FILE.read_text()) if budgets is None else budgets
+    budget = known.get(name, 0) * 1_000_000
+    if budget and size > budget:
+        raise TooLarge(name, size, budget)

@@ -1,0 +1,115 @@
+"""A desktop that runs on this machine with containerd alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+SERVER = f"{ROOT}/scripts/run-image"
+STATE = Path.home() / ".cache/jupyterhub-desktops/run-image"
+INSIDE = (
+    "export DESKTOP_RUNTIME_DIR=/tmp/desktop-1000 DISPLAY=:1 LANG=en_US.UTF-8; "
+    "export XAUTHORITY=$DESKTOP_RUNTIME_DIR/Xauthority; "
+)
+
+
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
+    """Ask until it is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
+        time.sleep(0.1)
+
+
+class Desktop:
+    """One running desktop; `address` is where its page is, signed in or not."""
+
+    def __init__(
+        self, reference: str, image: str, folder: Path, environment: dict[str, str]
+    ) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.name = f"test-{os.getpid()}-{port}"
+        self._log = folder / "log"
+        self.prefix = "/" + environment.get("NB_PREFIX", "").strip("/")
+        self.address = f"http://127.0.0.1:{port}{self.prefix.rstrip('/')}/"
+        own = {"DESKTOP_PORT": str(port), "RUN_IMAGE_NAME": self.name}
+        clean = {k: v for k, v in os.environ.items() if k not in ("NB_PREFIX", "TZ")}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [SERVER, image],
+                env=clean | own | environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def log(self) -> str:
+        """What the container wrote."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def token(self) -> str:
+        """The token of the address in the log; empty behind a gateway."""
+        found = re.search(r"token=([0-9a-f]{40,})", self.log)
+        return found[1] if found else ""
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask the page's server, signed in."""
+        headers = {"Authorization": f"token {self.token}"} if self.token else {}
+        return httpx.get(
+            self.address + path, headers=headers, timeout=90, follow_redirects=True
+        )
+
+    def is_ready(self) -> bool:
+        """The desktop can be shown."""
+        assert self._process.poll() is None, self.log[-3000:]
+        try:
+            answer = self.get("desktop-save/ready")
+        except (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError):
+            return False
+        return answer.is_success and bool(answer.json()["ready"])
+
+    def wait_until_ready(self) -> None:
+        """Building, unpacking and starting may take minutes the first time."""
+        wait_for("the desktop", self.is_ready, 540)
+
+    def run(self, script: str, check: bool = True) -> str:
+        """Run bash in it as its user, and give what it wrote."""
+        command = [*self._ctr(), "tasks", "exec", "--exec-id", f"t{time.time_ns()}"]
+        command += ["--user", "1000", self.name, "bash", "-c", INSIDE + script]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        # ctr's own words are not the program's.
+        words = done.stderr.splitlines(keepends=True)
+        return done.stdout + "".join(one for one in words if "DEPRECATION" not in one)
+
+    def memory(self) -> int:
+        """Bytes that its programs hold, without files that are cached."""
+        pattern = f"**/desktops/{self.name}/memory.stat"
+        stat = next(Path("/sys/fs/cgroup").glob(pattern)).read_text()
+        values = dict(line.split() for line in stat.splitlines())
+        return int(values.get("total_rss", values.get("anon", "0")))
+
+    def stop(self) -> None:
+        """Ctrl+C, as a person would."""
+        self._process.terminate()
+        self._process.wait(60)
+
+    @staticmethod
+    def _ctr() -> list[str]:
+        cache = Path.home() / ".cache/devcluster"
+        found = [*cache.glob("containerd-*/ctr"), Path("/usr/bin/ctr")]
+        found += [ROOT / ".venv/containerd-1.6/usr/bin/ctr"]
+        program = next(str(one) for one in found if one.exists())
+        address = str(STATE / "containerd.sock")
+        return [program, "--address", address, "--namespace", "desktops"]

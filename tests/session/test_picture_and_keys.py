@@ -1,0 +1,139 @@
+"""The picture's choices, and the keys of other keyboards, as far as a program on the X server."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .server import JupyterServer
+from .xserver import XServer
+
+pytest.importorskip(
+    "playwright.sync_api", reason="needs Playwright: pip install -e '.[test]'"
+)
+from playwright.sync_api import Page, expect  # noqa: E402
+
+pytestmark = pytest.mark.browser
+OpenPage = Callable[..., Page]
+# (key, code, keysym that the program on the X server gets), as a French keyboard sends them.
+AZERTY = [
+    ("a", "KeyQ", "a"),
+    ("q", "KeyA", "q"),
+    ("é", "Digit2", "eacute"),
+    ("ç", "Digit9", "ccedilla"),
+    ("à", "Digit0", "agrave"),
+    ("ù", "Quote", "ugrave"),
+    ("&", "Digit1", "ampersand"),
+]
+
+
+def shown(page: Page) -> Page:
+    expect(page.locator("#veil")).to_be_hidden(timeout=20_000)
+    return page
+
+
+class Xev:
+    """A program that writes down the keys it gets."""
+
+    def __init__(self, server: XServer, log: Path) -> None:
+        self._log = log
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                ["xev", "-display", server.display, "-geometry", "600x400+0+0"],
+                stdout=file,
+            )
+        deadline = time.monotonic() + 10
+        while b"MapNotify" not in log.read_bytes() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def keys(self) -> list[str]:
+        """The names of the keys that were pressed."""
+        found = r"KeyPress event.*?keysym 0x[0-9a-f]+, (\w+)\)"
+        names = re.findall(found, self._log.read_text(errors="replace"), flags=re.S)
+        # The server presses Shift by itself for what its own layout has on that level.
+        return [name for name in names if not name.startswith(("Shift", "ISO_Level"))]
+
+    def wait_for(self, wanted: list[str]) -> None:
+        deadline = time.monotonic() + 10
+        while self.keys() != wanted and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert self.keys() == wanted
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
+@pytest.fixture
+def typing(
+    vnc: XServer, jupyter: JupyterServer, open_page: OpenPage, tmp_path: Path
+) -> Iterator[tuple[Callable[..., None], Xev]]:
+    """Press a key as the browser reports it; the program that gets it."""
+    if shutil.which("xev") is None:
+        pytest.skip("needs xev: apt install x11-utils")
+    page = shown(open_page(jupyter.page_url))
+    xev = Xev(vnc, tmp_path / "xev")
+    page.mouse.click(300, 250)
+    session = page.context.new_cdp_session(page)
+
+    def press(key: str, code: str, modifiers: int = 0) -> None:
+        text = {"text": key} if len(key) == 1 else {}
+        event = {"key": key, "code": code, "modifiers": modifiers}
+        session.send("Input.dispatchKeyEvent", {"type": "keyDown", **event, **text})
+        session.send("Input.dispatchKeyEvent", {"type": "keyUp", **event})
+
+    yield press, xev
+    xev.stop()
+
+
+Typing = tuple[Callable[..., None], Xev]
+
+
+def test_a_french_keyboard_types_what_is_printed_on_it(typing: Typing) -> None:
+    press, xev = typing
+    for key, code, _ in AZERTY:
+        press(key, code)
+    xev.wait_for([name for _, _, name in AZERTY])
+
+
+def test_a_dead_key_and_its_letter_make_one(typing: Typing) -> None:
+    # The browser composes: it reports the dead key by that name, then the finished letter.
+    press, xev = typing
+    # A program learns of letters that its layout lacks after the server's first key.
+    press("a", "KeyQ")
+    press("Dead", "BracketLeft")
+    press("ê", "KeyE")
+    press("Dead", "BracketLeft")
+    press("ï", "KeyI")
+    xev.wait_for(["a", "ecircumflex", "idiaeresis"])
+
+
+def test_the_quality_is_chosen_remembered_and_used(
+    vnc: XServer, jupyter: JupyterServer, open_page: OpenPage
+) -> None:
+    page = shown(open_page(jupyter.page_url))
+    page.get_by_role("button", name="Scaling").click()
+    expect(page.get_by_label("Balanced")).to_be_checked()
+    sent: list[bytes] = []
+    page.get_by_label("For slow networks").check()
+    assert page.evaluate("localStorage.getItem('desktop-quality')") == "slow"
+    page.on(
+        "websocket",
+        lambda socket: socket.on(
+            "framesent", lambda data: sent.append(bytes(data)) if data else None
+        ),
+    )
+    page.reload()
+    shown(page)
+    page.get_by_role("button", name="Scaling").click()
+    expect(page.get_by_label("For slow networks")).to_be_checked()
+    # SetEncodings carries JPEG's quality as -32 + level and zlib's as -256 + level.
+    wire = b"".join(sent)
+    for pseudo_encoding in (-32 + 2, -256 + 9):
+        assert pseudo_encoding.to_bytes(4, "big", signed=True) in wire
