@@ -18,6 +18,7 @@ from hub_service.handlers import (
     publications,
     quotas,
     retention,
+    scans,
     version_pages,
 )
 
@@ -33,6 +34,7 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *publications.default_handlers,
     *quotas.default_handlers,
     *retention.default_handlers,
+    *scans.default_handlers,
     *build_pages.default_handlers,
     *admin_pages.default_handlers,
     *admin_rules.default_handlers,

@@ -32,6 +32,8 @@ listVersions              401    404   200/1  200/2 200/2  200/2   200/2 403    
 getVersion                401    404   404    200   200    200     200   403     403
 deleteVersion             401    404   403    200   403    403     200   403     403
 getPicture                401    404   404    200   200    200     200   403     403
+getScan                   401    404   404    200   200    200     200   403     403
+getSbom                   401    404   404    200   200    200     200   403     403
 compareVersions           401    404   404    200   200    200     200   403     403
 askToPublish              401    404   403    201   403    403     201   403     403
 previewCommit             401    403   403    200   403    200     403   403     403
@@ -127,6 +129,7 @@ def add_things(world: World) -> None:
     services.retention_plans.add("root", 365, [])
     picture = Picture("image/webp", b"RIFF")
     services.pictures.keep(version(1).digest, picture)
+    services.scan_reports.keep(version(1).digest, [], b"packed")
     services.jobs.add(
         kind="commit",
         id=JOB,
