@@ -21,7 +21,7 @@ def database(settings: Settings) -> None:
     """Bring the database, where an address says from where, and look at it."""
     if settings.database_url:
         try:
-            run(settings, ["grype", "db", "update", "-q"], variables(settings))
+            run(settings, ["grype", "db", "update"], variables(settings))
         except ScanError as error:
             raise ScanError(
                 "database_unreachable",

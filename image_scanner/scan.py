@@ -47,7 +47,7 @@ def inventory(settings: Settings) -> tuple[int, bytes]:
     outputs = ["-o", f"syft-json={full}", "-o", f"cyclonedx-json={plain}"]
     catalogers = ["--select-catalogers", "-file"]
     source = f"oci-dir:{settings.image}"
-    run(settings, ["syft", "scan", "-q", source, *catalogers, *outputs], SYFT)
+    run(settings, ["syft", "scan", source, *catalogers, *outputs], SYFT)
     count = len(read_json(full).get("artifacts") or ())
     if plain.stat().st_size > REPORT_LIMIT:
         raise ScanError("too_much", "The image has more in it than can be told.")
@@ -60,7 +60,7 @@ def lookup(settings: Settings) -> dict[str, Any]:
     file = settings.work / "vulnerabilities.json"
     run(
         settings,
-        ["grype", "-q", f"sbom:{full}", "-o", "json", "--file", str(file)],
+        ["grype", f"sbom:{full}", "-o", "json", "--file", str(file)],
         variables(settings),
     )
     return summary(read_json(file))

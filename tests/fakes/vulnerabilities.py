@@ -89,6 +89,9 @@ def _fill(
         "INSERT INTO operating_systems VALUES "
         "(1, 'debian', 'debian', '12', '', '', 'bookworm', '', NULL, NULL)"
     )
+    packages = sorted({one.package for one in known})
+    for number, name in enumerate(packages, start=1):
+        add("INSERT INTO packages VALUES (?, 'deb', ?)", (number, name))
     for number, one in enumerate(known, start=1):
         severity = {"scheme": "CHMLN", "value": one.severity, "rank": 1}
         record = {"id": one.id, "severities": [severity]}
@@ -104,8 +107,8 @@ def _fill(
         handle = (number, one.id, "active", built, built, None, "debian", 2 * number)
         marks = ", ".join("?" * len(handle))
         add(f"INSERT INTO vulnerability_handles VALUES ({marks})", handle)
-        add("INSERT INTO packages VALUES (?, 'deb', ?)", (number, one.package))
-        place = (number, number, 1, number, 2 * number + 1)
+        package = packages.index(one.package) + 1
+        place = (number, number, 1, package, 2 * number + 1)
         add("INSERT INTO affected_package_handles VALUES (?, ?, ?, ?, ?)", place)
 
 

@@ -55,7 +55,9 @@ def test_what_is_not_listed_counts_too() -> None:
 
 
 def test_an_exception_is_read_with_its_reason() -> None:
-    assert Waiver.parse(f" {WRITTEN} ") == Waiver("CVE-2026-1", TODAY, "nobody can reach it")
+    assert Waiver.parse(f" {WRITTEN} ") == Waiver(
+        "CVE-2026-1", TODAY, "nobody can reach it"
+    )
 
 
 @pytest.mark.parametrize(
