@@ -16,6 +16,7 @@ from hub_service.clients.config_maps import ConfigMaps
 from hub_service.clients.deployments import Deployments
 from hub_service.clients.hub import HubClient
 from hub_service.clients.kube import Cluster
+from hub_service.clients.pushed_images import PushedImages
 from hub_service.clients.registry import ImageStore
 from hub_service.clients.workloads import Workloads
 from hub_service.commits import Commits
@@ -32,6 +33,7 @@ from hub_service.publishing.prepulling import Prepulling
 from hub_service.publishing.publication_tests import PublicationTests
 from hub_service.publishing.publishing import Publishing
 from hub_service.publishing.rescans import Rescans
+from hub_service.publishing.robots import Robots
 from hub_service.reconciler import Reconciler
 from hub_service.rules.scan_policy import ScanPolicy
 from hub_service.scans.scans import Scans, ScanSettings
@@ -107,6 +109,7 @@ class Assembly:
             start_tests=tests,
             scans=scans,
             rescans=Rescans(stores, scans, trials, reconciler.wake),
+            robots=self._robots(trials, reconciler),
             reconciler=reconciler,
             feed=self._feed,
             hub=hub,
@@ -173,6 +176,22 @@ class Assembly:
             running=self._settings.start_tests_running,
         )
         return StartTests(self._stores, self._workloads, follower, settings)
+
+    def _robots(self, trials: PublicationTests, reconciler: Reconciler) -> Robots:
+        settings, store = self._settings, self._stores.store
+        pushed = PushedImages(
+            self._http,
+            store,
+            registries=settings.publish_registries,
+            plain_http=settings.plain_http_registries,
+        )
+
+        def changed() -> None:
+            reconciler.wake()
+            self._kubeflow.wake()
+            self._prepulling.wake()
+
+        return Robots(self._stores, pushed, trials, changed, settings.publish_owner)
 
     def _scans(self, follower: BuildFollower) -> Scans:
         settings = ScanSettings(

@@ -17,6 +17,7 @@ from hub_service.publishing.kubeflow import Kubeflow
 from hub_service.publishing.prepulling import Prepulling
 from hub_service.publishing.publishing import Publishing
 from hub_service.publishing.rescans import Rescans
+from hub_service.publishing.robots import Robots
 from hub_service.reconciler import Reconciler
 from hub_service.scans.scans import Scans
 from hub_service.start_tests.start_tests import StartTests
@@ -43,6 +44,7 @@ class Services(Stores):
     start_tests: StartTests
     scans: Scans
     rescans: Rescans
+    robots: Robots
     reconciler: Reconciler
     feed: JobFeed
     hub: HubClient

@@ -199,6 +199,28 @@ class ServiceSettings(Application):
         """,
     )
 
+    publish_registries = List(
+        Unicode(),
+        config=True,
+        help="""
+        Registries whose images a pipeline may publish (scope custom:desktops:publish): hosts, or
+        hosts with a path, such as `ghcr.io/our-team`. Empty: none.
+        """,
+    )
+    publish_owner = Unicode(
+        "hub",
+        config=True,
+        help="""
+        The owner of the images that pipelines publish. No person may have this name: whoever had
+        it could change them.
+        """,
+    )
+    plain_http_registries = List(
+        Unicode(),
+        config=True,
+        help="Globs of the hosts of such registries that speak HTTP without TLS.",
+    )
+
     @validate("scan_exceptions")
     def _check_exceptions(self, proposal: Bunch) -> list[str]:
         """Refuse at the start what would not be heeded later."""

@@ -54,6 +54,8 @@ class World:
     """Whether versions are tried."""
     scans: dict[str, Any] | None = None
     """What is configured of scans; None = nothing is scanned."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What else is configured."""
     database: str = ""
     """Its URL; default: an SQLite file."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
@@ -143,6 +145,7 @@ class World:
             start_test_template_file=str(START_TEST) if self.start_tests else "",
             scan_template_file="" if self.scans is None else str(SCAN),
             **(self.scans or {}),
+            **self.settings,
         )
         HubOAuth.clear_instance()
         auth = HubOAuth.instance(config=self._auth_config())
