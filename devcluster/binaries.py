@@ -172,8 +172,8 @@ def place(build: Build, cache: Path) -> Path:
 
 
 def ensure_tool(cache: Path, name: str, say: Callable[[str], None]) -> Path:
-    """Build a tool unless it is in the cache, and give its folder."""
-    build = next(one for one in TOOLS if one.name == name)
+    """Build a tool, or one of the cluster's programs, unless it is in the cache, and give its folder."""
+    build = next(one for one in [*TOOLS, *BUILDS] if one.name == name)
     return _ensure(build, cache, say)
 
 
