@@ -1,5 +1,6 @@
 """scripts/pipeline from the first step to the last, with real buildah, syft and grype."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,10 +13,13 @@ import httpx
 import pytest
 
 from tests.conformance.registries import MISSING, find_registry, real_registry
+from tests.fakes.registry import FakeRegistry
 from tests.fakes.vulnerabilities import Vulnerability, serving, write_database
 from tests.scanner.conftest import OS_RELEASE, PACKAGE, programs
+from tests.service.conftest import World, neighbours
+from tests.service.test_robots import HERE, robot_of
 
-__all__ = ["programs"]
+__all__ = ["neighbours", "programs"]
 
 PIPELINE = Path(__file__).parents[2] / "scripts" / "pipeline"
 TAG = "0123456789abcdef0123456789abcdef01234567"
@@ -150,3 +154,45 @@ def test_a_build_that_fails_ends_with_its_code(pipeline: Pipeline) -> None:
     (pipeline.sources / "r" / "Dockerfile").write_text("FROM scratch\nCOPY none /\n")
     code, said = pipeline("build")
     assert (code != 0, "buildah ended with code" in said) == (True, True)
+
+
+async def test_what_was_pushed_is_published_on_the_hub(
+    neighbours: World, tmp_path: Path
+) -> None:
+    world, pipeline = neighbours, Pipeline(tmp_path)
+    world.settings = {"publish_registries": [HERE]}
+    digest = world.registry.add_image("team/base", TAG)
+    write_layout(pipeline, world.registry, digest)
+    robot_of(world)
+    async with world.serving():
+        variables = {
+            "PIPELINE_REGISTRY": f"{HERE}/team",
+            "DESKTOPS_HUB": f"{world.url}/",
+            "DESKTOPS_TOKEN": "robot",
+        }
+        code, said = await asyncio.to_thread(lambda: pipeline("publish", **variables))
+        assert code == 0, said
+        assert world.services
+        image = world.services.catalogue.image("hub", "base")
+        assert image and (image.title, image.published) == ("A small one", 1)
+        assert image.versions[0].digest == digest
+        assert image.versions[0].note == f"commit {TAG[:12]}"
+        variables["PIPELINE_REGISTRY"] = "evil.example.org"
+        code, _ = await asyncio.to_thread(lambda: pipeline("publish", **variables))
+        assert code == 3
+
+
+def write_layout(pipeline: Pipeline, registry: FakeRegistry, digest: str) -> None:
+    """Leave what the steps before would have left of one image."""
+    folder = pipeline.sources / "base"
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text(BASE)
+    blobs = pipeline.place / "base" / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    _, data = registry.manifests["team/base"][digest]
+    (blobs / digest.partition(":")[2]).write_bytes(data)
+    config = json.loads(data)["config"]["digest"]
+    labels = {"Labels": {"org.opencontainers.image.title": "A small one"}}
+    (blobs / config.partition(":")[2]).write_text(json.dumps({"config": labels}))
+    index = {"manifests": [{"digest": digest}]}
+    (pipeline.place / "base" / "index.json").write_text(json.dumps(index))
