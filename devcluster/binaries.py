@@ -172,7 +172,7 @@ def place(build: Build, cache: Path) -> Path:
 
 
 def ensure_tool(cache: Path, name: str, say: Callable[[str], None]) -> Path:
-    """Build a tool, or one of the cluster's programs, unless it is in the cache, and give its folder."""
+    """Build a tool, or a program of the cluster, unless it is there; give its folder."""
     build = next(one for one in [*TOOLS, *BUILDS] if one.name == name)
     return _ensure(build, cache, say)
 

@@ -13,7 +13,7 @@ DESKTOP, TESTER = "desktop", "tester"
 def job(
     template: Mapping[str, Any], *, id: str, run: str, token: str, image: str
 ) -> dict[str, Any]:
-    """Return the Job, whose pod is found by `run`; the token is made for this test, and no hub knows it."""
+    """Return the Job; its pod is found by `run`, and no hub knows the token."""
     body = copy.deepcopy(dict(template))
     pod = body["spec"]["template"]
     label = {JOB_LABEL: run}

@@ -1,4 +1,4 @@
-"""A small database of vulnerabilities in grype's own format (v6), and the folder that it comes from.
+"""A small database of vulnerabilities in grype's own format (v6), and who serves it.
 
 Format: grype's db/v6: an SQLite file `vulnerability.db` in an archive beside `latest.json`.
 """
@@ -28,9 +28,9 @@ CREATE TABLE db_metadata (build_timestamp datetime NOT NULL, model integer NOT N
   revision integer NOT NULL, addition integer NOT NULL);
 CREATE TABLE providers (id text PRIMARY KEY, version text, processor text, date_captured datetime,
   input_digest text);
-CREATE TABLE vulnerability_handles (id integer PRIMARY KEY, name text NOT NULL, status text NOT NULL,
-  published_date datetime, modified_date datetime, withdrawn_date datetime, provider_id text NOT NULL,
-  blob_id integer);
+CREATE TABLE vulnerability_handles (id integer PRIMARY KEY, name text NOT NULL,
+  status text NOT NULL, published_date datetime, modified_date datetime,
+  withdrawn_date datetime, provider_id text NOT NULL, blob_id integer);
 CREATE TABLE operating_systems (id integer PRIMARY KEY, name text, release_id text,
   major_version text, minor_version text, label_version text, codename text, channel text,
   eol_date datetime, eoas_date datetime);
