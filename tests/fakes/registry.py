@@ -13,6 +13,7 @@ import re
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -80,7 +81,7 @@ class FakeRegistry:
         return self.add_document(repository, tag, kind, document)
 
     def add_document(
-        self, repository: str, tag: str, kind: str, document: dict[str, object]
+        self, repository: str, tag: str, kind: str, document: Mapping[str, object]
     ) -> str:
         """Keep a manifest, or something like it, under a tag; give its digest."""
         data = json.dumps({"schemaVersion": 2, "mediaType": kind, **document}).encode()
