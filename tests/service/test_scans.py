@@ -93,6 +93,11 @@ async def test_what_is_asked_for_is_scanned_and_shown(world: World) -> None:
     running = (await client.get(f"/jobs/{job}")).json()
     assert (running["kind"], running["step"]) == ("scan", "scan")
     assert running["message"] == "Looking for known vulnerabilities…"
+    pages = page_client(world, world.hub.add_user("root", ADMIN))
+    text = (await pages.get(f"admin/requests/{id}")).text
+    assert running["message"] in text.partition('id="scan"')[2]
+    assert "not tried yet" in text.partition('id="scan"')[0]
+    assert ">scans</" in (await pages.get("admin/jobs")).text
     pod.tell("scan", {"log": "critical: 1\n"}, found(CRITICAL, LOW))
     ended = await world.ended(client, job)
     assert (ended["state"], ended["message"]) == ("succeeded", "Version 1 was scanned.")
@@ -105,7 +110,6 @@ async def test_what_is_asked_for_is_scanned_and_shown(world: World) -> None:
     assert sbom.content == SBOM and sbom.headers["Content-Type"] == "application/gzip"
     assert (await client.get(f"/jobs/{job}/log")).text == "critical: 1\n"
 
-    pages = page_client(world, world.hub.add_user("root", ADMIN))
     for page in (f"admin/requests/{id}", "images/alice/gis-course/versions/1"):
         text = (await pages.get(page)).text
         assert "critical 1</span>" in text and "GHSA-abcd" in text, page
