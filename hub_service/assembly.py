@@ -80,14 +80,7 @@ class Assembly:
         finishing = Finishing(stores, tests)
         scans = self._scans(follower)
         trials = PublicationTests(stores, tests, scans)
-        commits = Commits(
-            stores,
-            self._cluster,
-            self._agents,
-            hub,
-            finishing,
-            container=settings.container_name,
-        )
+        commits = self._commits(hub, finishing)
         builds = self._builds(follower, finishing)
         uses = {COMMIT: commits, BUILD: builds, START_TEST: trials, SCAN: trials}
         secret = _cookie_secret(auth.api_token)
@@ -119,6 +112,16 @@ class Assembly:
             prefix=auth.base_url,
             picture_links=PictureLinks(auth.base_url, secret),
             cookie_secret=secret,
+        )
+
+    def _commits(self, hub: HubClient, finishing: Finishing) -> Commits:
+        return Commits(
+            self._stores,
+            self._cluster,
+            self._agents,
+            hub,
+            finishing,
+            container=self._settings.container_name,
         )
 
     def _reconciler(self, uses: dict[str, Any], deletions: Deletions) -> Reconciler:

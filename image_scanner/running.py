@@ -28,20 +28,13 @@ def run(
     - it and whatever it starts ends after the time that is allowed
     - no file that it writes is larger than the disk that is allowed
     """
-    variables = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(settings.work),
-        "TMPDIR": str(settings.work),
-        "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE", ""),
-        **environment,
-    }
     with (
         tempfile.TemporaryFile(dir=settings.work) as said,
         open(output or os.devnull, "wb") as told,
     ):
         process = subprocess.Popen(
             command,
-            env={key: value for key, value in variables.items() if value},
+            env={**_own(settings), **environment},
             stdin=subprocess.DEVNULL,
             stdout=told,
             stderr=said,
@@ -59,12 +52,19 @@ def run(
         finally:
             _end(process)
         if code:
-            raise ScanError(
-                "scanner_failed",
-                f"{_name(command)} ended with an error.",
-                status=code,
-                why=_last(said),
-            )
+            text = f"{_name(command)} ended with an error."
+            raise ScanError("scanner_failed", text, status=code, why=_last(said))
+
+
+def _own(settings: Settings) -> dict[str, str]:
+    """Return the variables that every program needs."""
+    given = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(settings.work),
+        "TMPDIR": str(settings.work),
+        "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE", ""),
+    }
+    return {key: value for key, value in given.items() if value}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
