@@ -18,12 +18,14 @@ READ, SAVE, WRITE, ADMIN = (
     "custom:desktops:write",
     "custom:desktops:admin",
 )
+PUBLISH = "custom:desktops:publish"
 SCOPES = {
     READ: "See the desktop images that are shared with me, and my saves.",
     SAVE: "Save my desktops.",
     WRITE: "Save my desktops, build images, and change, share or delete mine.",
     ADMIN: "See and change everybody's desktop images, publish them, set quotas, clean up.",
     "custom:desktops:profiles": "Read what any user may start, and say what was started.",
+    PUBLISH: "Publish what a pipeline has pushed as an image of the hub.",
     "custom:desktops:metrics": "Read the figures for Prometheus.",
 }
 ACCESS = "access:services!service=desktops"
@@ -46,7 +48,7 @@ def configure(
     hub = config.JupyterHub
     hub.custom_scopes = {scope: {"description": text} for scope, text in SCOPES.items()}
     hub.services = _services(environ)
-    hub.load_roles = _roles()
+    hub.load_roles = _roles(environ)
     hub.template_paths = [str(TEMPLATES)]
     # A saved desktop starts beside the one that runs.
     hub.allow_named_servers = True
@@ -67,7 +69,7 @@ def configure_from_files(
 
 
 def _services(environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [
+    services: list[dict[str, Any]] = [
         {
             "name": "desktops",
             "url": "http://hub-service:8080",
@@ -78,10 +80,13 @@ def _services(environ: Mapping[str, str]) -> list[dict[str, Any]]:
         },
         {"name": "desktops-spawner", "api_token": environ["DESKTOPS_SPAWNER_TOKEN"]},
     ]
+    if token := environ.get("DESKTOPS_ROBOT_TOKEN"):
+        services.append({"name": "desktops-robot", "api_token": token})
+    return services
 
 
-def _roles() -> list[dict[str, Any]]:
-    return [
+def _roles(environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    roles = [
         {"name": "user", "scopes": ["self", ACCESS, READ, SAVE, WRITE]},
         {
             # The token inside a desktop, where somebody else's image may run: it saves that
@@ -113,6 +118,11 @@ def _roles() -> list[dict[str, Any]]:
             "services": ["desktops-spawner"],
         },
     ]
+    if environ.get("DESKTOPS_ROBOT_TOKEN"):
+        # A pipeline's token: it publishes what was pushed, and sees nothing else.
+        robot = {"name": "desktops-robot", "scopes": [ACCESS, PUBLISH]}
+        roles.append({**robot, "services": ["desktops-robot"]})
+    return roles
 
 
 def _cull(config: Config, hours: float) -> None:

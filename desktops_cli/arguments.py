@@ -352,6 +352,13 @@ def _publish(make: _Maker) -> None:
         action="store_true",
         help=_("publish it at once, for administrators"),
     )
+    parser.option(
+        "--image",
+        dest="pushed",
+        metavar="REFERENCE",
+        help=_("publish this image of a registry as its next version, for pipelines"),
+    )
+    parser.option("--title", default="", help=_("title of a new image, with --image"))
 
 
 def _rm(make: _Maker) -> None:

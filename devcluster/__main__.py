@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from devcluster.binaries import ensure_binaries
+from devcluster.binaries import BUILDS, TOOLS, ensure_binaries, ensure_tool
 from devcluster.cluster import Cluster
 from devcluster.errors import DevclusterError
 from devcluster.image import Images
@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     load = commands.add_parser("load", help="put an OCI archive into the cluster")
     load.add_argument("archive", type=Path)
     load.add_argument("--name", help="name and tag; default: the one in the archive")
+    tool = commands.add_parser("tool", help="build one program, print its folder")
+    tool.add_argument("name", choices=[build.name for build in [*TOOLS, *BUILDS]])
     commands.add_parser("kubeconfig", help="print the path of the kubeconfig")
     commands.add_parser("env", help="print what a shell needs: eval it")
     return top
@@ -67,6 +69,8 @@ def run_command(
             cluster.up()
         case "build":
             ensure_binaries(settings.cache, settings.bin, say)
+        case "tool":
+            print(ensure_tool(settings.cache, options.name, say))
         case "down":
             cluster.down(take_over=options.take_over)
         case "reset":

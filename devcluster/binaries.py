@@ -146,19 +146,42 @@ BUILDS = (
     ),
 )
 
+TOOLS = (
+    Build(
+        "scanners",
+        "about 5 minutes",
+        folder="scanners",
+        packages=[
+            "github.com/anchore/syft/cmd/syft",
+            "github.com/anchore/grype/cmd/grype",
+        ],
+    ),
+    Build(
+        "actionlint",
+        "seconds",
+        packages=["github.com/rhysd/actionlint/cmd/actionlint"],
+        version="v1.7.12",
+    ),
+)
+"""What no cluster needs: built when something asks for it."""
+
+
+def place(build: Build, cache: Path) -> Path:
+    """The folder of a build's programs."""
+    return cache / f"{build.name}-{build.digest()}"
+
+
+def ensure_tool(cache: Path, name: str, say: Callable[[str], None]) -> Path:
+    """Build a tool, or a program of the cluster, unless it is there; give its folder."""
+    build = next(one for one in [*TOOLS, *BUILDS] if one.name == name)
+    return _ensure(build, cache, say)
+
 
 def ensure_binaries(cache: Path, links: Path, say: Callable[[str], None]) -> None:
     """Build what is missing in the cache and link every program by its name."""
     links.mkdir(parents=True, exist_ok=True)
     for build in BUILDS:
-        folder = cache / f"{build.name}-{build.digest()}"
-        if not folder.is_dir():
-            say(
-                f"building {build.name} {build.version} ({build.minutes} on 2 cores, once)"
-            )
-            started = time.monotonic()
-            _make(build, folder)
-            say(f"built {build.name} in {time.monotonic() - started:.0f} s")
+        folder = _ensure(build, cache, say)
         for program in build.programs:
             binary = folder / (
                 build.name if build.folder and not build.packages else program
@@ -167,6 +190,16 @@ def ensure_binaries(cache: Path, links: Path, say: Callable[[str], None]) -> Non
             if not link.is_symlink() or link.readlink() != binary:
                 link.unlink(missing_ok=True)
                 link.symlink_to(binary)
+
+
+def _ensure(build: Build, cache: Path, say: Callable[[str], None]) -> Path:
+    folder = place(build, cache)
+    if not folder.is_dir():
+        say(f"building {build.name} {build.version} ({build.minutes} on 2 cores, once)")
+        started = time.monotonic()
+        _make(build, folder)
+        say(f"built {build.name} in {time.monotonic() - started:.0f} s")
+    return folder
 
 
 def _make(build: Build, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hub_service.clients.config_maps import ConfigMaps
 from hub_service.clients.deployments import Deployments
 from hub_service.clients.hub import HubClient
 from hub_service.clients.kube import Cluster
+from hub_service.clients.pushed_images import PushedImages
 from hub_service.clients.registry import ImageStore
 from hub_service.clients.workloads import Workloads
 from hub_service.commits import Commits
@@ -22,18 +24,23 @@ from hub_service.images.images import Images
 from hub_service.images.picture_links import PictureLinks
 from hub_service.jobs.events import JobFeed
 from hub_service.jobs.follower import BuildFollower
+from hub_service.jobs.pod_step import PodSettings
 from hub_service.metrics import Metrics
-from hub_service.models import BUILD, COMMIT, START_TEST, Job
+from hub_service.models import BUILD, COMMIT, SCAN, START_TEST, TRIALS, Job
 from hub_service.openapi import Contract
 from hub_service.publishing.kubeflow import Kubeflow, KubeflowSettings
 from hub_service.publishing.prepulling import Prepulling
 from hub_service.publishing.publication_tests import PublicationTests
 from hub_service.publishing.publishing import Publishing
+from hub_service.publishing.rescans import Rescans
+from hub_service.publishing.robots import Robots
 from hub_service.reconciler import Reconciler
+from hub_service.rules.scan_policy import ScanPolicy
+from hub_service.scans.scans import Scans, ScanSettings
 from hub_service.services import Services
 from hub_service.settings import ServiceSettings
 from hub_service.start_tests.finishing import Finishing
-from hub_service.start_tests.start_tests import StartTests, StartTestSettings
+from hub_service.start_tests.start_tests import StartTests
 from hub_service.storage.cleanups import Cleanups, CleanupSettings
 from hub_service.storage.deletions import Deletions
 from hub_service.storage.retention import Retention
@@ -71,20 +78,15 @@ class Assembly:
         follower = BuildFollower(self._workloads, stores.logs, self._feed)
         tests = self._start_tests(follower)
         finishing = Finishing(stores, tests)
-        trials = PublicationTests(stores, tests)
-        commits = Commits(
-            stores,
-            self._cluster,
-            self._agents,
-            hub,
-            finishing,
-            container=settings.container_name,
-        )
+        scans = self._scans(follower)
+        trials = PublicationTests(stores, tests, scans)
+        commits = self._commits(hub, finishing)
         builds = self._builds(follower, finishing)
-        uses = {COMMIT: commits, BUILD: builds, START_TEST: trials}
+        uses = {COMMIT: commits, BUILD: builds, START_TEST: trials, SCAN: trials}
         secret = _cookie_secret(auth.api_token)
         deletions = Deletions(stores)
         images = Images(stores, trials, deletions.wake)
+        reconciler = self._reconciler(uses, deletions)
         return Services(
             **vars(stores),
             images=images,
@@ -98,7 +100,10 @@ class Assembly:
             prepulling=self._prepulling,
             follower=follower,
             start_tests=tests,
-            reconciler=self._reconciler(uses, deletions),
+            scans=scans,
+            rescans=Rescans(stores, scans, trials, reconciler.wake),
+            robots=self._robots(trials, reconciler),
+            reconciler=reconciler,
             feed=self._feed,
             hub=hub,
             metrics=self._metrics,
@@ -107,6 +112,16 @@ class Assembly:
             prefix=auth.base_url,
             picture_links=PictureLinks(auth.base_url, secret),
             cookie_secret=secret,
+        )
+
+    def _commits(self, hub: HubClient, finishing: Finishing) -> Commits:
+        return Commits(
+            self._stores,
+            self._cluster,
+            self._agents,
+            hub,
+            finishing,
+            container=self._settings.container_name,
         )
 
     def _reconciler(self, uses: dict[str, Any], deletions: Deletions) -> Reconciler:
@@ -121,7 +136,7 @@ class Assembly:
 
     def _ended(self, job: Job) -> None:
         self._metrics.job_ended(job)
-        if job.kind == START_TEST:
+        if job.kind in TRIALS:
             # It may have published what it tried.
             self._kubeflow.wake()
             self._prepulling.wake()
@@ -159,11 +174,38 @@ class Assembly:
         return Builds(self._stores, self._workloads, follower, finishing, settings)
 
     def _start_tests(self, follower: BuildFollower) -> StartTests:
-        settings = StartTestSettings(
+        settings = PodSettings(
             template=_template(self._settings.start_test_template_file),
             running=self._settings.start_tests_running,
         )
         return StartTests(self._stores, self._workloads, follower, settings)
+
+    def _robots(self, trials: PublicationTests, reconciler: Reconciler) -> Robots:
+        settings, store = self._settings, self._stores.store
+        pushed = PushedImages(
+            self._http,
+            store,
+            registries=settings.publish_registries,
+            plain_http=settings.plain_http_registries,
+        )
+
+        def changed() -> None:
+            reconciler.wake()
+            self._kubeflow.wake()
+            self._prepulling.wake()
+
+        return Robots(self._stores, pushed, trials, changed, settings.publish_owner)
+
+    def _scans(self, follower: BuildFollower) -> Scans:
+        settings = ScanSettings(
+            template=_template(self._settings.scan_template_file),
+            running=self._settings.scans_running,
+            every=timedelta(hours=self._settings.scan_every_hours),
+            policy=ScanPolicy.of(
+                self._settings.scan_block, self._settings.scan_exceptions
+            ),
+        )
+        return Scans(self._stores, self._workloads, follower, settings)
 
     def _image_store(self) -> ImageStore:
         settings, credentials = self._settings, None

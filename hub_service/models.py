@@ -1,7 +1,7 @@
 """Image, Version, Job and who asks: plain records without I/O."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = (
@@ -13,8 +13,14 @@ QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = (
 )
 UNFINISHED = (QUEUED, RUNNING)
 
-COMMIT, BUILD, START_TEST = "commit", "build", "start-test"
-JOB_KINDS = (COMMIT, BUILD, START_TEST)
+COMMIT, BUILD, START_TEST, SCAN = "commit", "build", "start-test", "scan"
+JOB_KINDS = (COMMIT, BUILD, START_TEST, SCAN)
+TRIALS = (START_TEST, SCAN)
+"""The kinds that make no version, but look at one before it is published."""
+
+SCANNED, OUTDATED, NOT_SCANNED = "scanned", "outdated", "not-scanned"
+SCAN_LIFE = timedelta(days=7)
+"""How long what a scan found is called known: new vulnerabilities come to light every day."""
 
 PRIVATE, SHARED, PUBLISHED = "private", "shared", "published"
 VISIBILITIES = (PRIVATE, SHARED, PUBLISHED)
@@ -78,6 +84,18 @@ class Version:
     start_test: dict[str, Any] | None = None
     """`passed`, `at`, `seconds` and `job` of the last time it was tried; None = never yet."""
 
+    scan: dict[str, Any] | None = None
+    """What the last scan for vulnerabilities found; None = never tried (scans/result.py)."""
+
+    @property
+    def scan_state(self) -> str:
+        """Say whether its vulnerabilities are known: nothing old or failed counts as known."""
+        scan = self.scan or {}
+        if not scan.get("at"):
+            return NOT_SCANNED
+        age = datetime.now(UTC) - datetime.fromisoformat(scan["at"])
+        return OUTDATED if scan["failed"] or age > SCAN_LIFE else SCANNED
+
     @property
     def own_layers(self) -> dict[str, int]:
         """Digest and compressed bytes of what it brought; one layer where nobody told."""
@@ -104,6 +122,7 @@ class Version:
             "details": self.details,
             "last_started": moment(self.last_started),
             "start_test": self.start_test,
+            "scan": {**self.scan, "state": self.scan_state} if self.scan else None,
         }
 
 
@@ -247,7 +266,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Job:
-    """A commit, a build or a start-test under way, and afterwards what became of it."""
+    """A commit, a build, a start-test or a scan under way, and afterwards what became of it."""
 
     id: str
     kind: str

@@ -16,7 +16,10 @@ from hub_service.openapi import Contract
 from hub_service.publishing.kubeflow import Kubeflow
 from hub_service.publishing.prepulling import Prepulling
 from hub_service.publishing.publishing import Publishing
+from hub_service.publishing.rescans import Rescans
+from hub_service.publishing.robots import Robots
 from hub_service.reconciler import Reconciler
+from hub_service.scans.scans import Scans
 from hub_service.start_tests.start_tests import StartTests
 from hub_service.storage.cleanups import Cleanups
 from hub_service.storage.deletions import Deletions
@@ -39,6 +42,9 @@ class Services(Stores):
     prepulling: Prepulling
     follower: BuildFollower
     start_tests: StartTests
+    scans: Scans
+    rescans: Rescans
+    robots: Robots
     reconciler: Reconciler
     feed: JobFeed
     hub: HubClient
@@ -57,6 +63,7 @@ class Services(Stores):
         self.reconciler.wake()
         self.kubeflow.wake()
         self.prepulling.wake()
+        self.rescans.wake()
 
     def loops(self) -> list[Coroutine[Any, Any, None]]:
         """Return what runs beside the server, each until it is cancelled."""
@@ -66,4 +73,5 @@ class Services(Stores):
             self.deletions.run(),
             self.kubeflow.run(),
             self.prepulling.run(),
+            self.rescans.run(),
         ]

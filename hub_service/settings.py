@@ -3,8 +3,21 @@
 import logging
 import os
 
-from traitlets import Dict, Float, Integer, Unicode, default
+from traitlets import (
+    Bunch,
+    Dict,
+    Enum,
+    Float,
+    Integer,
+    List,
+    TraitError,
+    Unicode,
+    default,
+    validate,
+)
 from traitlets.config import Application
+
+from hub_service.rules.scan_policy import BLOCKING, Waiver
 
 
 class ServiceSettings(Application):
@@ -152,6 +165,72 @@ class ServiceSettings(Application):
     start_tests_running = Integer(
         2, config=True, help="How many start-tests run at once."
     )
+
+    scan_template_file = Unicode(
+        "",
+        config=True,
+        help="""
+        The Job that scans a version for known vulnerabilities, as the chart makes it.
+
+        Empty: nothing is scanned.
+        """,
+    )
+    scans_running = Integer(1, config=True, help="How many scans run at once.")
+    scan_every_hours = Float(
+        24.0,
+        config=True,
+        help="Hours after which what is published is scanned again.",
+    )
+    scan_block = Enum(
+        list(BLOCKING),
+        "",
+        config=True,
+        help="""
+        The least severity that keeps a version from being published: critical, high, medium or
+        low; empty = none does. A version whose last scan failed or is old is not published either.
+        """,
+    )
+    scan_exceptions = List(
+        Unicode(),
+        config=True,
+        help="""
+        Vulnerabilities that may be published until a day, each with the reason:
+        `CVE-2026-1234 until 2027-01-31, not reachable from a desktop`.
+        """,
+    )
+
+    publish_registries = List(
+        Unicode(),
+        config=True,
+        help="""
+        Registries whose images a pipeline may publish (scope custom:desktops:publish): hosts, or
+        hosts with a path, such as `ghcr.io/our-team`. Empty: none.
+        """,
+    )
+    publish_owner = Unicode(
+        "hub",
+        config=True,
+        help="""
+        The owner of the images that pipelines publish. No person may have this name: whoever had
+        it could change them.
+        """,
+    )
+    plain_http_registries = List(
+        Unicode(),
+        config=True,
+        help="Globs of the hosts of such registries that speak HTTP without TLS.",
+    )
+
+    @validate("scan_exceptions")
+    def _check_exceptions(self, proposal: Bunch) -> list[str]:
+        """Refuse at the start what would not be heeded later."""
+        found: list[str] = proposal["value"]
+        try:
+            for one in found:
+                Waiver.parse(one)
+        except ValueError as error:
+            raise TraitError(f"scan_exceptions: {error}") from error
+        return found
 
     @default("registry_username")
     def _default_registry_username(self) -> str:

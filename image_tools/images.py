@@ -71,6 +71,16 @@ IMAGES = (
         "helm/images/start-tester",
         ("start_tester", *PYTHON),
     ),
+    Image(
+        "image-scanner",
+        "helm/images/image-scanner",
+        (
+            *("oci", "image_scanner", "devcluster/binaries.py", "devcluster/scanners"),
+            *PYTHON,
+        ),
+        "5 minutes",
+        usual=False,
+    ),
     Image("registry", "helm/images/registry", ("devcluster/binaries.py",), "seconds"),
 )
 BY_NAME = {image.name: image for image in IMAGES}

@@ -4,13 +4,17 @@ from typing import Any
 
 from desktops_cli.arguments import ImageName
 from desktops_cli.client import image_path
+from desktops_cli.commands.pushed import publish_pushed
 from desktops_cli.errors import CommandError
 from desktops_cli.running import Run
 from desktops_cli.words import sentence
 
 
 def publish(run: Run) -> None:
-    """Ask an administrator, or be one."""
+    """Ask an administrator, be one, or be a pipeline that has pushed an image."""
+    if run.given.pushed:
+        publish_pushed(run, run.given.image, run.given.pushed)
+        return
     if run.given.approve:
         _approve(run, run.given.image)
         return

@@ -26,6 +26,11 @@ class ImageStore:
         self.prefix = prefix
 
     @property
+    def client(self) -> RegistryClient:
+        """Return the registry's client, for reading what others have put there."""
+        return self._client
+
+    @property
     def root(self) -> str:
         """What the reference of every image of ours begins with."""
         return f"{self._host}/{self.prefix}/"

@@ -18,6 +18,8 @@ from hub_service.handlers import (
     publications,
     quotas,
     retention,
+    robots,
+    scans,
     version_pages,
 )
 
@@ -33,6 +35,8 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *publications.default_handlers,
     *quotas.default_handlers,
     *retention.default_handlers,
+    *robots.default_handlers,
+    *scans.default_handlers,
     *build_pages.default_handlers,
     *admin_pages.default_handlers,
     *admin_rules.default_handlers,

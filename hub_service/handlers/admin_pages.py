@@ -76,6 +76,8 @@ class RequestPage(PageHandler):
             "admin_request.html",
             request=request.to_dict(),
             picture=self.views.picture(request.image, version) if version else "",
+            findings=self.services.scans.shown(version) if version else [],
+            scans=self.services.scans.enabled,
             test=self.views.job(test, self._) if test else None,
             approved=bool(test and test.request.get("approval")),
             image=self.views.image(request.image, self.person.name),

@@ -33,6 +33,7 @@ READ, SAVE, WRITE, ADMIN = (
 )
 METRICS = "custom:desktops:metrics"
 PROFILES = "custom:desktops:profiles"
+PUBLISH = "custom:desktops:publish"
 
 STATUS: list[tuple[type[PublicError], int]] = [
     (BadRequest, 422),

@@ -131,6 +131,5 @@ default_handlers = [
     (IMAGE, ImageHandler),
     (rf"{IMAGE}/comparison", ComparisonHandler),
     (rf"{API}/spawn-order", SpawnOrderHandler),
-    (rf"{IMAGE}/versions", VersionsHandler),
     (rf"{IMAGE}/versions/(\d{{1,9}})", VersionHandler),
 ]

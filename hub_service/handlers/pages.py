@@ -22,7 +22,7 @@ from hub_service.models import (
     PRIVATE,
     PUBLISHED,
     SHARED,
-    START_TEST,
+    TRIALS,
     Image,
     Server,
     Version,
@@ -190,8 +190,8 @@ class ImagePage(PageHandler):
         if image.owner != self.person.name and not self.person.admin:
             return None
         for job in self.services.jobs.unfinished():
-            found = (job.kind, job.owner, job.image)
-            if found == (START_TEST, image.owner, image.name):
+            found = (job.owner, job.image) == (image.owner, image.name)
+            if job.kind in TRIALS and found:
                 return self.views.job(job, self._)
         return None
 
@@ -351,7 +351,7 @@ class JobPage(PageHandler):
             "job.html",
             job=self.views.job(job, self._),
             mine=job.owner == self.person.name,
-            log=job.kind in (BUILD, START_TEST) or job.request.get("start_test"),
+            log=job.kind in (BUILD, *TRIALS) or job.request.get("start_test"),
         )
 
     @needs_scope(WRITE)

@@ -18,6 +18,8 @@ class VersionPage(PageHandler):
             "version.html",
             image=self.views.image(image, self.person.name),
             version=version.to_dict(),
+            findings=self.services.scans.shown(version),
+            scans=self.services.scans.enabled,
             numbers=[one.number for one in image.versions],
         )
 

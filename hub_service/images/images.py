@@ -8,7 +8,7 @@ from hub_service.errors import BadRequest, Conflict, NotFound, sentence
 from hub_service.images.comparison import Comparison, compared
 from hub_service.models import (
     PUBLISHED,
-    START_TEST,
+    TRIALS,
     Image,
     Job,
     Person,
@@ -176,16 +176,21 @@ class Images:
         return self._tests.of(image.owner, image.name, number)
 
     def _try_first(self, person: Person, image: Image, wanted: dict[str, Any]) -> None:
-        """Take the publication out of the changes while its version must be tried."""
+        """Take the publication out of the changes while its version must be tried.
+
+        Raise Conflict when it was, and may not be published.
+        """
         version = image.version(wanted.get("published") or 0)
         if version and self._tests.needed(version):
             self._tests.ask(image, version.number, {"by": person.name})
             del wanted["published"], wanted["visibility"]
+        elif version:
+            self._tests.require_allowed(version)
 
     def _refuse_during_save(self, image: Image) -> None:
         for job in self._jobs.unfinished():
             if (job.owner, job.image) == (image.owner, image.name):
-                if job.kind == START_TEST:
+                if job.kind in TRIALS:
                     raise Conflict(
                         "image_being_tried",
                         sentence(

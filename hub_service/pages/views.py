@@ -15,8 +15,9 @@ from hub_service.models import (
     FAILED,
     QUEUED,
     RUNNING,
-    START_TEST,
+    SCAN,
     SUCCEEDED,
+    TRIALS,
     Cleanup,
     Image,
     Job,
@@ -267,13 +268,15 @@ def job_message(job: Job, _: Translate) -> str:
             "The image store is being cleaned up; this begins in a few minutes. "
             "Nothing is lost."
         )
-    if job.kind == START_TEST:
+    if job.kind in TRIALS:
         return test_message(job, _)
     return build_message(job, _) if job.kind == BUILD else commit_message(job, _)
 
 
 def test_message(job: Job, _: Translate) -> str:
-    """Return where a start-test stands that did not fail."""
+    """Return where a start-test or a scan stands that did not fail."""
+    if job.state == SUCCEEDED and job.kind == SCAN:
+        return _("Version {number} was scanned.", number=job.number)
     if job.state == SUCCEEDED:
         return _("The desktop of version {number} came up.", number=job.number)
     if job.state == CANCELLED:
@@ -284,6 +287,8 @@ def test_message(job: Job, _: Translate) -> str:
         return _("Waiting to begin.")
     if job.silent_since:
         return _("A part of the system does not answer just now; we keep trying.")
+    if job.progress.get("step") == "scan":
+        return _("Looking for known vulnerabilities…")
     return _("Trying whether the desktop comes up…")
 
 

@@ -21,7 +21,8 @@ class Publishing:
 
     - what is published is one version: a later save changes nothing for others before an
       administrator has seen it
-    - its desktop was seen to come up: when it was asked for, or before it is published
+    - its desktop was seen to come up, and it was scanned: when it was asked for, or before it is
+      published
     - whoever asked sees the answer and its reason
     """
 
@@ -106,6 +107,8 @@ class Publishing:
             approval = {"by": person.name, "request": id, "reason": words}
             self._tests.ask(request.image, request.number, approval)
             return request
+        if state == APPROVED and version:
+            self._tests.require_allowed(version)
         return self._requests.decide(person.name, id, state, words)
 
     def test_of(self, request: PublicationRequest) -> Job | None:

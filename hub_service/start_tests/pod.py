@@ -10,18 +10,13 @@ DESKTOP, TESTER = "desktop", "tester"
 """The containers: what is tried, and who looks at it."""
 
 
-def run_of(job: str) -> str:
-    """Return what the pod of a job's start-test is found by: a build's own pod has the job's id."""
-    return f"{job}-test"
-
-
 def job(
-    template: Mapping[str, Any], *, id: str, token: str, image: str
+    template: Mapping[str, Any], *, id: str, run: str, token: str, image: str
 ) -> dict[str, Any]:
-    """Return the Job; the token is made for this test, and no hub knows it."""
+    """Return the Job; its pod is found by `run`, and no hub knows the token."""
     body = copy.deepcopy(dict(template))
     pod = body["spec"]["template"]
-    label = {JOB_LABEL: run_of(id)}
+    label = {JOB_LABEL: run}
     body["metadata"]["name"] = f"start-test-{id}"
     for metadata in (body["metadata"], pod.setdefault("metadata", {})):
         metadata.setdefault("labels", {}).update(label)

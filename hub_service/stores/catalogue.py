@@ -15,7 +15,7 @@ from hub_service.stores.orm import ImageRow, ShareRow, VersionRow
 from hub_service.stores.records import (
     add_audit,
     discard,
-    drop_pictures,
+    drop_unused,
     find_image,
     image_record,
     lineage_of,
@@ -195,7 +195,7 @@ class Catalogue:
             going = [one for one in row.versions if one.number == number]
             row.versions = [one for one in row.versions if one.number != number]
             discard(session, row, going)
-            drop_pictures(session)
+            drop_unused(session)
             add_audit(session, actor, "version.delete", f"{owner}/{name}:{number}")
 
     def remove_image(self, actor: str, owner: str, name: str) -> None:
@@ -205,7 +205,7 @@ class Catalogue:
             going, row.versions = list(row.versions), []
             discard(session, row, going)
             session.delete(row)
-            drop_pictures(session)
+            drop_unused(session)
             add_audit(session, actor, "image.delete", f"{owner}/{name}")
 
     def lineage(self, owner: str, name: str, number: int) -> Lineage | None:

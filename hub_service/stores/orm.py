@@ -47,6 +47,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[str]: JSON,
+        list[dict[str, Any]]: JSON,
         str: String(255),
         int: BigInteger().with_variant(Integer, "sqlite"),
     }
@@ -124,6 +125,7 @@ class VersionRow(Base):
     layers_below: Mapped[dict[str, Any]] = mapped_column(deferred=True)
     """The same of those that it stands on, down to the first image."""
     start_test: Mapped[dict[str, Any] | None]
+    scan: Mapped[dict[str, Any] | None]
 
 
 class PublicationRow(Base):
@@ -220,6 +222,16 @@ class PictureRow(Base):
     digest: Mapped[str] = mapped_column(primary_key=True)
     media_type: Mapped[str] = mapped_column(String(40))
     data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ScanReportRow(Base):
+    """What a scan found in a version, and what is in it (CycloneDX in JSON, packed)."""
+
+    __tablename__ = "scan_reports"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    findings: Mapped[list[dict[str, Any]]]
+    sbom: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class QuotaRow(Base):

@@ -14,6 +14,7 @@ from hub_service.stores.orm import (
     DiscardedRow,
     ImageRow,
     PictureRow,
+    ScanReportRow,
     VersionRow,
 )
 
@@ -55,11 +56,12 @@ def add_audit(
     )
 
 
-def drop_pictures(session: Session) -> None:
-    """Forget the pictures that no version has any more."""
+def drop_unused(session: Session) -> None:
+    """Forget the pictures and the reports that no version has any more."""
     session.flush()
-    used = exists().where(VersionRow.digest == PictureRow.digest)
-    session.execute(delete(PictureRow).where(~used))
+    for row in (PictureRow, ScanReportRow):
+        used = exists().where(VersionRow.digest == row.digest)
+        session.execute(delete(row).where(~used))
 
 
 def discard(session: Session, image: ImageRow, versions: Iterable[VersionRow]) -> None:

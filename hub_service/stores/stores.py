@@ -18,6 +18,7 @@ from hub_service.stores.quota_store import QuotaStore
 from hub_service.stores.quotas import Quotas
 from hub_service.stores.recording import Recording
 from hub_service.stores.retention_store import RetentionStore
+from hub_service.stores.scan_store import ScanStore
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Stores:
     jobs: JobStore
     logs: LogStore
     pictures: PictureStore
+    scan_reports: ScanStore
     audit: AuditLog
     requests: PublicationStore
     quotas: Quotas
@@ -48,6 +50,7 @@ class Stores:
             jobs=jobs,
             logs=LogStore(engine),
             pictures=PictureStore(engine),
+            scan_reports=ScanStore(engine),
             audit=AuditLog(engine),
             requests=PublicationStore(engine),
             quotas=Quotas(QuotaStore(engine), catalogue, jobs),

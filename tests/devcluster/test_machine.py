@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devcluster.binaries import BUILDS, Build
+from devcluster.binaries import BUILDS, TOOLS, Build
 from devcluster.cgroup import Cgroup, pids
 from devcluster.leftovers import pod_links
 from devcluster.mounts import mounts_below
@@ -127,7 +127,9 @@ def test_a_build_is_known_by_what_made_it() -> None:
             "tool", "seconds", packages=["example.org/tool"], version="v2"
         ).digest()
     )
-    assert len({build.digest() for build in BUILDS}) == len(BUILDS)
+    assert len({build.digest() for build in [*BUILDS, *TOOLS]}) == len(BUILDS) + len(
+        TOOLS
+    )
     assert os.path.basename(one.arguments(Path("/out"))[-1]) == "tool@v1"
 
 

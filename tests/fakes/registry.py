@@ -13,6 +13,7 @@ import re
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -71,6 +72,24 @@ class FakeRegistry:
     @property
     def url(self) -> str:
         return f"http://{self.host}"
+
+    def add_image(self, repository: str, tag: str, content: str = "") -> str:
+        """Keep a small image under a tag, as if a pipeline had pushed it; give its digest."""
+        layer = {"mediaType": "", "digest": _digest(content.encode()), "size": 1000}
+        document = {"config": {**layer, "size": 2}, "layers": [layer]}
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        return self.add_document(repository, tag, kind, document)
+
+    def add_document(
+        self, repository: str, tag: str, kind: str, document: Mapping[str, object]
+    ) -> str:
+        """Keep a manifest, or something like it, under a tag; give its digest."""
+        data = json.dumps({"schemaVersion": 2, "mediaType": kind, **document}).encode()
+        digest = _digest(data)
+        with self.lock:
+            self.manifests.setdefault(repository, {})[digest] = (kind, data)
+            self.tags.setdefault(repository, {})[tag] = digest
+        return digest
 
     def __enter__(self) -> FakeRegistry:
         self._thread.start()
@@ -315,3 +334,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()

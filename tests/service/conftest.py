@@ -34,6 +34,7 @@ PREFIX = "/services/desktops/"
 TEMPLATE = Path(__file__).parent / "build.json"
 CLEANUP = Path(__file__).parent / "cleanup.json"
 START_TEST = Path(__file__).parent / "start_test.json"
+SCAN = Path(__file__).parent / "scan.json"
 BASE = "example.org/desktops/base:1"
 
 
@@ -51,6 +52,10 @@ class World:
     url: str = ""
     start_tests: bool = False
     """Whether versions are tried."""
+    scans: dict[str, Any] | None = None
+    """What is configured of scans; None = nothing is scanned."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What else is configured."""
     database: str = ""
     """Its URL; default: an SQLite file."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
@@ -138,6 +143,9 @@ class World:
             cleanup_hour=-1,
             kubeflow_namespace="kubeflow",
             start_test_template_file=str(START_TEST) if self.start_tests else "",
+            scan_template_file="" if self.scans is None else str(SCAN),
+            **(self.scans or {}),
+            **self.settings,
         )
         HubOAuth.clear_instance()
         auth = HubOAuth.instance(config=self._auth_config())

@@ -5,6 +5,7 @@ row fails a test, and so does a row without an operation.
 """
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,58 +22,66 @@ from tests.service.test_database import version
 # nobody: no token; other: a user who has nothing to do with the image; shared: one it is shared
 # with; reader: the owner's token with the scope to read alone; session: the token inside the
 # owner's running desktop; admin: custom:desktops:admin alone;
-# spawner, prometheus: tokens of services of the hub with custom:desktops:profiles and :metrics.
+# spawner, prometheus, robot: tokens of services of the hub with custom:desktops:profiles, :metrics
+# and :publish. Here alice is who owns what pipelines publish.
 TABLE = """
-                          nobody other shared owner reader session admin spawner prometheus
-listImages                401    200/0 200/1  200/2 200/2  200/2   200/2 403     403
-getImage                  401    404   200    200   200    200     200   403     403
-changeImage               401    404   403    200   403    403     200   403     403
-deleteImage               401    404   403    200   403    403     200   403     403
-listVersions              401    404   200/1  200/2 200/2  200/2   200/2 403     403
-getVersion                401    404   404    200   200    200     200   403     403
-deleteVersion             401    404   403    200   403    403     200   403     403
-getPicture                401    404   404    200   200    200     200   403     403
-compareVersions           401    404   404    200   200    200     200   403     403
-askToPublish              401    404   403    201   403    403     201   403     403
-previewCommit             401    403   403    200   403    200     403   403     403
-startCommit               401    403   403    202   403    202     403   403     403
-startBuild                401    202   202    202   403    403     202   403     403
-previewBuild              401    200   200    200   200    200     200   403     403
-sendContext               401    201   201    201   403    403     201   403     403
-listJobs                  401    200/0 200/0  200/1 200/1  200/1   200/1 403     403
-getJob                    401    404   404    200   200    200     200   403     403
-cancelJob                 401    404   404    202   403    202     202   403     403
-followJob                 401    404   404    200   200    200     200   403     403
-readLog                   401    404   404    200   200    200     200   403     403
-listPublicationRequests   401    200/0 200/0  200/1 200/1  200/1   200/1 403     403
-decidePublicationRequest  401    403   403    403   403    403     200   403     403
-listAudit                 401    403   403    403   403    403     200/7 403     403
-listCleanups              401    403   403    403   403    403     200/0 403     403
-startCleanup              401    403   403    403   403    403     202   403     403
-arrangeSpawnPage          401    403   403    403   403    403     200/1 403     403
-getQuota                  401    200   200    200   200    200     200   403     403
-listQuotas                401    403   403    403   403    403     200/1 403     403
-setQuota                  401    403   403    403   403    403     200   403     403
-removeQuota               401    403   403    403   403    403     200   403     403
-listRetentionPlans        401    403   403    403   403    403     200/1 403     403
-planRetention             401    403   403    403   403    403     201/0 403     403
-getRetentionPlan          401    403   403    403   403    403     200/0 403     403
-runRetention              401    403   403    403   403    403     200/0 403     403
-listProfiles              401    403   403    403   403    403     403   200/2   403
-reportStart               401    403   403    403   403    403     403   201     403
-health                    200    200   200    200   200    200     200   200     200
-metrics                   401    403   403    403   403    403     200   403     200
-contract                  200    200   200    200   200    200     200   200     200
+                          nobody other shared owner reader session admin spawner prometheus robot
+listImages                401    200/0 200/1  200/2 200/2  200/2   200/2 403     403       403
+getImage                  401    404   200    200   200    200     200   403     403       403
+changeImage               401    404   403    200   403    403     200   403     403       403
+deleteImage               401    404   403    200   403    403     200   403     403       403
+listVersions              401    404   200/1  200/2 200/2  200/2   200/2 403     403       403
+publishVersion            401    403   403    403   403    403     200   403     403        200
+getVersion                401    404   404    200   200    200     200   403     403       403
+deleteVersion             401    404   403    200   403    403     200   403     403       403
+getPicture                401    404   404    200   200    200     200   403     403       403
+getScan                   401    404   404    200   200    200     200   403     403       403
+getSbom                   401    404   404    200   200    200     200   403     403       403
+getPublication            401    403   403    403   403    403     200   403     403        200
+compareVersions           401    404   404    200   200    200     200   403     403       403
+askToPublish              401    404   403    201   403    403     201   403     403       403
+previewCommit             401    403   403    200   403    200     403   403     403       403
+startCommit               401    403   403    202   403    202     403   403     403       403
+startBuild                401    202   202    202   403    403     202   403     403       403
+previewBuild              401    200   200    200   200    200     200   403     403       403
+sendContext               401    201   201    201   403    403     201   403     403       403
+listJobs                  401    200/0 200/0  200/1 200/1  200/1   200/1 403     403       403
+getJob                    401    404   404    200   200    200     200   403     403       403
+cancelJob                 401    404   404    202   403    202     202   403     403       403
+followJob                 401    404   404    200   200    200     200   403     403       403
+readLog                   401    404   404    200   200    200     200   403     403       403
+listPublicationRequests   401    200/0 200/0  200/1 200/1  200/1   200/1 403     403       403
+decidePublicationRequest  401    403   403    403   403    403     200   403     403       403
+listAudit                 401    403   403    403   403    403     200/7 403     403       403
+listCleanups              401    403   403    403   403    403     200/0 403     403       403
+startCleanup              401    403   403    403   403    403     202   403     403       403
+arrangeSpawnPage          401    403   403    403   403    403     200/1 403     403       403
+getQuota                  401    200   200    200   200    200     200   403     403       403
+listQuotas                401    403   403    403   403    403     200/1 403     403       403
+setQuota                  401    403   403    403   403    403     200   403     403       403
+removeQuota               401    403   403    403   403    403     200   403     403       403
+listRetentionPlans        401    403   403    403   403    403     200/1 403     403       403
+planRetention             401    403   403    403   403    403     201/0 403     403       403
+getRetentionPlan          401    403   403    403   403    403     200/0 403     403       403
+runRetention              401    403   403    403   403    403     200/0 403     403       403
+listProfiles              401    403   403    403   403    403     403   200/2   403       403
+reportStart               401    403   403    403   403    403     403   201     403       403
+health                    200    200   200    200   200    200     200   200     200       200
+metrics                   401    403   403    403   403    403     200   403     200       403
+contract                  200    200   200    200   200    200     200   200     200       200
 """
 HEAD, *LINES = [line.split() for line in TABLE.strip().splitlines()]
 ROWS = {line[0]: dict(zip(HEAD, line[1:], strict=True)) for line in LINES}
 
 METRICS = "custom:desktops:metrics"
+PUBLISH = "custom:desktops:publish"
+PUSHED = "localhost:30500/pipeline/gis:1"
 JOB = "0123456789abcdef" * 2
 DOCKERFILE = "FROM remote-desktop\nRUN true\n"
 BODIES: dict[str, dict[str, Any] | bytes] = {
     "changeImage": {"title": "another title"},
     "askToPublish": {"version": 1},
+    "publishVersion": {"reference": PUSHED},
     "previewCommit": {"server": {"user": "alice"}},
     "startCommit": save_of("alice"),
     "startBuild": {"image": "With R", "dockerfile": DOCKERFILE},
@@ -94,6 +103,17 @@ OPERATIONS = {
     for path, verbs in Contract().document["paths"].items()
     for verb, operation in verbs.items()
 }
+
+
+@pytest.fixture
+async def world(neighbours: World) -> AsyncIterator[World]:
+    """Everything, running; pipelines publish images of alice."""
+    neighbours.settings = {
+        "publish_owner": "alice",
+        "publish_registries": ["localhost:30500"],
+    }
+    async with neighbours.serving():
+        yield neighbours
 
 
 def together() -> list[tuple[str, tuple[str, ...]]]:
@@ -127,6 +147,8 @@ def add_things(world: World) -> None:
     services.retention_plans.add("root", 365, [])
     picture = Picture("image/webp", b"RIFF")
     services.pictures.keep(version(1).digest, picture)
+    services.scan_reports.keep(version(1).digest, [], b"packed")
+    world.registry.add_image("pipeline/gis", "1")
     services.jobs.add(
         kind="commit",
         id=JOB,
@@ -147,8 +169,8 @@ def callers(world: World) -> dict[str, httpx.AsyncClient]:
     hub.tokens["reading"] = {**hub.tokens["token-of-alice"], "scopes": [ACCESS, READ]}
     scopes = [ACCESS, READ, f"{SAVE}!server=alice/"]
     hub.tokens["session"] = {**hub.tokens["token-of-alice"], "scopes": scopes}
-    for role in ("spawner", "prometheus"):
-        scope = {"spawner": "profiles", "prometheus": "metrics"}[role]
+    services = {"spawner": "profiles", "prometheus": "metrics", "robot": "publish"}
+    for role, scope in services.items():
         scopes = [ACCESS, f"custom:desktops:{scope}"]
         hub.tokens[role] = {"kind": "service", "name": role, "scopes": scopes}
     return {
@@ -161,6 +183,7 @@ def callers(world: World) -> dict[str, httpx.AsyncClient]:
         "admin": world.client(hub.add_user("root", ADMIN)),
         "spawner": world.client("spawner"),
         "prometheus": world.client("prometheus"),
+        "robot": world.client("robot"),
     }
 
 
@@ -199,6 +222,7 @@ def test_every_operation_that_takes_a_body_gets_one() -> None:
 def test_the_table_agrees_with_the_scopes_of_the_contract() -> None:
     """Who holds no scope gets 403 at most; what needs no login answers everybody."""
     held = {"spawner": "custom:desktops:profiles", "prometheus": METRICS}
+    held["robot"] = PUBLISH
     for name, (*_, operation) in OPERATIONS.items():
         row = ROWS[name]
         if "security" not in operation:

@@ -61,3 +61,18 @@ def test_idle_desktops_are_stopped_after_the_hours_that_people_are_told(
         one for one in config.JupyterHub.services if one["name"] == "idle-culler"
     ]
     assert "--timeout=5400" in culler["command"]
+
+
+def test_a_robot_publishes_and_sees_nothing() -> None:
+    def role_of(config: Config) -> list[dict[str, object]]:
+        roles = config.JupyterHub.load_roles
+        return [role for role in roles if role["name"] == "desktops-robot"]
+
+    assert role_of(configured()) == []
+    config = Config()
+    environ = {**TOKENS, "DESKTOPS_ROBOT_TOKEN": "four"}
+    configure(config, {}, cull_hours=0, environ=environ)
+    [role] = role_of(config)
+    assert role["scopes"] == [ACCESS, "custom:desktops:publish"]
+    assert {"name": "desktops-robot", "api_token": "four"} in config.JupyterHub.services
+    assert "custom:desktops:publish" in config.JupyterHub.custom_scopes

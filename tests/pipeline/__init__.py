@@ -1,0 +1,1 @@
+"""The pipeline of the desktop images, on images of one file."""

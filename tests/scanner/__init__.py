@@ -1,0 +1,1 @@
+"""The image scanner, with the real syft and grype where they are built."""
