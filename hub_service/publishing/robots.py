@@ -72,8 +72,8 @@ class Robots:
 
     def state(self, owner: str, name: str, number: int) -> Publication:
         """Return how far a version of the hub's own is."""
-        self._require_hubs(owner)
-        image = self._catalogue.image(owner, name)
+        # Of what others own it is not told whether it exists.
+        image = self._catalogue.image(owner, name) if owner == self._owner else None
         version = image.version(number) if image else None
         if image is None or version is None:
             raise NotFound(

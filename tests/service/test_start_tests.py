@@ -415,12 +415,17 @@ async def test_a_test_that_was_lost_is_begun_again(world: World) -> None:
 async def test_one_that_is_lost_again_and_again_ends(world: World) -> None:
     client = world.alice()
     id = await built(world, client)
-    for _ in range(3):
-        world.cluster.workloads.remove((await trial_of(world, id)).name)
-    await asyncio.sleep(0.3)
-    assert not world.cluster.workloads.builds
     assert world.services
     jobs = world.services.jobs
+    for number in (1, 2, 3):
+        name = (await trial_of(world, id)).name
+        # Once it is written down that it was made.
+        await wait_for(
+            lambda: (one := jobs.get(id)) and one.progress["tries"] == number
+        )
+        world.cluster.workloads.remove(name)
+    await asyncio.sleep(0.3)
+    assert not world.cluster.workloads.builds
     job = jobs.get(id)
     assert job
     long_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
