@@ -41,6 +41,7 @@ from hub_service.services import Services
 from hub_service.settings import ServiceSettings
 from hub_service.start_tests.finishing import Finishing
 from hub_service.start_tests.start_tests import StartTests
+from hub_service.starting import Starting
 from hub_service.storage.cleanups import Cleanups, CleanupSettings
 from hub_service.storage.deletions import Deletions
 from hub_service.storage.retention import Retention
@@ -106,6 +107,7 @@ class Assembly:
             reconciler=reconciler,
             feed=self._feed,
             hub=hub,
+            starting=Starting(images, hub, self._cluster),
             metrics=self._metrics,
             contract=Contract(),
             hub_prefix=settings.hub_prefix,

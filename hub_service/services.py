@@ -21,6 +21,7 @@ from hub_service.publishing.robots import Robots
 from hub_service.reconciler import Reconciler
 from hub_service.scans.scans import Scans
 from hub_service.start_tests.start_tests import StartTests
+from hub_service.starting import Starting
 from hub_service.storage.cleanups import Cleanups
 from hub_service.storage.deletions import Deletions
 from hub_service.storage.retention import Retention
@@ -48,6 +49,7 @@ class Services(Stores):
     reconciler: Reconciler
     feed: JobFeed
     hub: HubClient
+    starting: Starting
     metrics: Metrics
     contract: Contract
     hub_prefix: str

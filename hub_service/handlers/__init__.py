@@ -20,6 +20,7 @@ from hub_service.handlers import (
     retention,
     robots,
     scans,
+    start_page,
     version_pages,
 )
 
@@ -38,6 +39,7 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *robots.default_handlers,
     *scans.default_handlers,
     *build_pages.default_handlers,
+    *start_page.default_handlers,
     *admin_pages.default_handlers,
     *admin_rules.default_handlers,
     *version_pages.default_handlers,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote
 
 from desktop_i18n import Translate
 from hub_service.building.dockerfile import Problem
@@ -157,7 +158,7 @@ class Views:
         links = {
             "self": f"{self.prefix}api/v1/{page}",
             "page": f"{self.prefix}{page}",
-            "start": self.start(user, image.owner, image.name),
+            "start": self.start(image.owner, image.name),
         }
         active = image.active_version
         if active and (picture := self.picture(image, active)):
@@ -175,8 +176,12 @@ class Views:
         server = Server(owner, f"{name}-v{number}")
         return start_link(self.hub_prefix, server, f"{owner}/{name}@{number}")
 
-    def start(self, user: str, owner: str, name: str) -> str:
-        """Return the link that starts an image as a server named like it."""
+    def start(self, owner: str, name: str) -> str:
+        """Return the link that starts an image, and asks where an older version runs."""
+        return f"{self.prefix}start/{quote(owner, safe='')}/{quote(name, safe='')}"
+
+    def spawn(self, user: str, owner: str, name: str) -> str:
+        """Return the hub's link that starts an image as a server named like it."""
         return start_link(self.hub_prefix, Server(user, name), f"{owner}/{name}")
 
     def plan(self, plan: Plan, _: Translate) -> dict[str, Any]:
@@ -227,7 +232,7 @@ class Views:
                 "log": f"{self.prefix}api/v1/jobs/{job.id}/log",
                 "page": f"{self.prefix}jobs/{job.id}",
                 "image": f"{self.prefix}{page}",
-                "start": self.start(job.owner, job.owner, job.image),
+                "start": self.start(job.owner, job.image),
                 "try": self.attempt(job.owner, job.image, job.number),
             },
         }

@@ -48,11 +48,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
       void dialog.then((one) => one.open());
     };
 
+    const ask = (): void => {
+      notice.dismiss();
+      void dialog.then((one) => one.ask());
+    };
+
     app.commands.addCommand(OPEN, {
       label: t("save"),
       caption: t("keeps_running"),
       icon: saveIcon,
-      execute: open,
+      execute: ask,
       describedBy: { args: { type: "object", properties: {} } },
     });
     palette?.addItem({ command: OPEN, category: t("remote_desktop") });

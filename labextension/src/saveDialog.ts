@@ -55,6 +55,12 @@ export class SaveDialog {
     this.draw(this.store.now);
   }
 
+  // Asks for a new save, also when the end of the one before was not closed.
+  ask(): void {
+    if (!this.isOpen && this.store.now.phase === "over") this.store.dismiss();
+    this.open();
+  }
+
   close(): void {
     this.dialog.close();
   }
@@ -97,21 +103,22 @@ export class SaveDialog {
   }
 
   private form(): View {
-    return new FormView(this.api, this.session, this.store.lastRequest, {
-      save: (request) => void this.store.start(request),
+    return new FormView(this.api, this.session, this.store.lastSave, {
+      save: (request, title) => void this.store.start(request, title),
       cancel: () => this.close(),
     });
   }
 
   private end(saving: Saving & { phase: "over" | "refused" }): void {
-    const last = this.store.lastRequest;
+    const last = this.store.lastSave;
     const view = new EndView(saving, {
       close: () => this.close(),
       retry: () => {
         this.store.dismiss();
-        if (last) void this.store.start(last);
+        if (last) void this.store.start(last.request, last.title);
       },
     });
+    this.store.seen();
     this.heading.textContent = view.title;
     this.swap(view);
     announce(view.sentence);

@@ -164,8 +164,8 @@ def test_the_finished_image_has_no_caches_and_no_wrong_owners(
     root = root_of("base")
     for cache in ("var/lib/apt/lists", "var/cache/apt/archives", "tmp", "root/.cache"):
         folder = root / cache
-        found = folder.rglob("*") if folder.exists() else iter(())
-        left = [one for one in found if one.is_file() and one.name != "lock"]
+        there = folder.rglob("*") if folder.exists() else iter(())
+        left = [one for one in there if one.is_file() and one.name != "lock"]
         assert left == [], cache
     assert not list(root.glob("root/.npm")) and not list(root.glob("**/pip/cache"))
     for name in ("home/jovyan", "home_nbuser_default", "opt/python"):

@@ -65,6 +65,17 @@ class Xev:
             time.sleep(0.1)
         assert self.keys() == wanted
 
+    def held(self) -> dict[str, str]:
+        """The keys that were pressed and are not up again, by their codes."""
+        found = r"Key(Press|Release) event.*?keycode (\d+) \(keysym 0x[0-9a-f]+, (\w+)\)"
+        held: dict[str, str] = {}
+        log = self._log.read_text(errors="replace")
+        for kind, code, name in re.findall(found, log, flags=re.S):
+            held[code] = name
+            if kind == "Release":
+                del held[code]
+        return held
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(10)
@@ -114,6 +125,26 @@ def test_a_dead_key_and_its_letter_make_one(typing: Typing) -> None:
     xev.wait_for(["a", "ecircumflex", "idiaeresis"])
 
 
+def test_keys_that_lead_out_of_the_desktop_are_not_held_down_in_it(
+    vnc: XServer, jupyter: JupyterServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    if shutil.which("xev") is None:
+        pytest.skip("needs xev: apt install x11-utils")
+    page = shown(open_page(jupyter.page_url))
+    xev = Xev(vnc, tmp_path / "xev")
+    try:
+        page.mouse.click(300, 250)
+        page.keyboard.press("Control+Alt+Shift+KeyB")
+        expect(page.get_by_role("link", name="Hub")).to_be_focused()
+        deadline = time.monotonic() + 10
+        while xev.held() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert xev.held() == {}
+        assert "Control_L" in xev.keys()
+    finally:
+        xev.stop()
+
+
 def test_the_quality_is_chosen_remembered_and_used(
     vnc: XServer, jupyter: JupyterServer, open_page: OpenPage
 ) -> None:
@@ -123,12 +154,12 @@ def test_the_quality_is_chosen_remembered_and_used(
     sent: list[bytes] = []
     page.get_by_label("For slow networks").check()
     assert page.evaluate("localStorage.getItem('desktop-quality')") == "slow"
-    page.on(
-        "websocket",
-        lambda socket: socket.on(
-            "framesent", lambda data: sent.append(bytes(data)) if data else None
-        ),
-    )
+
+    def keep(data: str | bytes) -> None:
+        if isinstance(data, bytes):
+            sent.append(data)
+
+    page.on("websocket", lambda socket: socket.on("framesent", keep))
     page.reload()
     shown(page)
     page.get_by_role("button", name="Scaling").click()

@@ -67,6 +67,7 @@ export class Toolbar {
       this.saveButton,
     );
     document.title = this.title;
+    bar.setAttribute("aria-keyshortcuts", "Control+Alt+Shift+B");
     this.watchFullScreen();
     this.watchKeys();
   }
@@ -117,7 +118,7 @@ export class Toolbar {
     const customising = this.session.session === "customise";
     return h(
       "span",
-      { class: "name" },
+      { class: "name", title: t("keys_hint") },
       h("h1", {}, this.title),
       customising && h("span", { class: "badge", title: t("customising_hint") }, t("customising")),
     );
@@ -156,6 +157,9 @@ export class Toolbar {
       event.preventDefault();
       event.stopImmediatePropagation();
       this.bar.querySelector<HTMLElement>("a, button")?.focus();
+      // Their ends go to the bar, not to the desktop: noVNC lets go of all keys when the window
+      // is left, and would hold these down otherwise.
+      window.dispatchEvent(new Event("blur"));
     };
     window.addEventListener("keydown", onKey, { capture: true });
     this.bar.addEventListener("keydown", (event) => {

@@ -3,7 +3,7 @@
 import { ownPath } from "./brief";
 import { button, h, icon } from "./dom";
 import { t } from "./i18n";
-import { endText, errorText, restlessText, sentText } from "./progress";
+import { agoText, endText, errorText, restlessText, sentText, testText } from "./progress";
 import type { Saving } from "./saving";
 import type { ErrorInfo, Job } from "../types";
 
@@ -56,7 +56,13 @@ export class EndView {
     const page = ownPath(job.links.image);
     const share =
       page && h("a", { href: page, target: "_blank" }, t(job.staged ? "activate" : "share"));
-    const notes = [sentText(job), t(job.staged ? "staged_note" : "saved_note"), restlessText(job)];
+    const notes = [
+      agoText(job),
+      testText(job),
+      sentText(job),
+      t(job.staged ? "staged_note" : "saved_note"),
+      restlessText(job),
+    ];
     return h(
       "div",
       { class: "end" },

@@ -4,10 +4,11 @@ import type { Api } from "../api";
 import { button, h } from "./dom";
 import { bytes, t } from "./i18n";
 import { PreviewBox } from "./previewBox";
+import type { LastSave } from "./saving";
 import type { OwnImage, Preview, SaveRequest, Session } from "../types";
 
 interface Actions {
-  save(request: SaveRequest): void;
+  save(request: SaveRequest, title: string): void;
   cancel(): void;
 }
 
@@ -34,17 +35,14 @@ export class FormView {
   constructor(
     api: Api,
     private readonly session: Session,
-    last: SaveRequest | null,
+    last: LastSave | null,
     private readonly actions: Actions,
   ) {
-    this.home.checked = last?.include_home ?? true;
-    this.stopAfter.checked = last?.stop_after ?? false;
-    this.test.checked = last?.start_test ?? false;
+    this.home.checked = last?.request.include_home ?? true;
     this.testLabel.hidden = true;
-    this.stage.checked = last?.activate === false;
-    this.news.value = last?.description ?? "";
-    const before = typeof last?.image === "string" ? last.image : "";
-    this.name.value = before || session.image?.title || "";
+    this.name.value = last?.title || session.image?.title || "";
+    // What was asked for is asked for again only when it came to nothing.
+    if (last?.failed) this.fill(last.request);
     this.box = new PreviewBox(api, (preview) => this.onPreview(preview));
     const save = h("button", { type: "submit", class: "primary" }, t("save_button"));
     this.element = h(
@@ -61,7 +59,7 @@ export class FormView {
     );
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.actions.save(this.request());
+      this.actions.save(this.request(), this.name.value.trim());
     });
     this.name.addEventListener("input", () => this.showVersion());
     this.home.addEventListener("change", () => this.ask());
@@ -94,6 +92,13 @@ export class FormView {
       this.session.session === "use" && h("p", { class: "note" }, t("use_session_note")),
       h("p", { class: "note" }, t("keeps_running")),
     );
+  }
+
+  private fill(request: SaveRequest): void {
+    this.stopAfter.checked = request.stop_after;
+    this.test.checked = request.start_test;
+    this.stage.checked = !request.activate;
+    this.news.value = request.description;
   }
 
   private ask(): void {

@@ -13,6 +13,9 @@ const WEIGHT: Record<string, number> = {
   verify: 5,
 };
 
+// Seconds after which an end is said to be of some time ago.
+const OLD = 60;
+
 export function share(job: Job): number {
   let done = 0;
   let all = 0;
@@ -78,6 +81,17 @@ export function stepNote(step: Step): string {
 export function endText(job: Job): string {
   if (job.state === "cancelled") return t("cancelled_text");
   return t("saved_as", { title: job.image.title, version: job.version ?? "" });
+}
+
+// An end that is found when a page is opened again is not of just now.
+export function agoText(job: Job): string {
+  const age = job.ended ? (Date.now() - Date.parse(job.ended)) / 1000 : 0;
+  return age > OLD ? t("ended_ago", { time: seconds(age) }) : "";
+}
+
+export function testText(job: Job): string {
+  const passed = job.steps.some((step) => step.name === "test" && step.state === "done");
+  return passed ? t("test_passed") : "";
 }
 
 export function sentText(job: Job): string {

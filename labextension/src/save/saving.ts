@@ -13,13 +13,20 @@ export type Saving =
   | { phase: "over"; job: Job }
   | { phase: "refused"; error: ErrorInfo };
 
+// What the person asked for last: its name is offered again, and all of it after a failure.
+export interface LastSave {
+  request: SaveRequest;
+  title: string;
+  failed: boolean;
+}
+
 const SEEN = "desktop-save-seen";
 // Older ends are history: they belong on the page of the image, not on the desktop.
 const RECENT = 15 * 60 * 1000;
 
 export class SaveStore {
   private current: Saving = { phase: "idle" };
-  private last: SaveRequest | null = null;
+  private last: LastSave | null = null;
   private stop: (() => void) | null = null;
   private readonly listeners: ((now: Saving, before: Saving) => void)[] = [];
 
@@ -29,7 +36,7 @@ export class SaveStore {
     return this.current;
   }
 
-  get lastRequest(): SaveRequest | null {
+  get lastSave(): LastSave | null {
     return this.last;
   }
 
@@ -47,8 +54,8 @@ export class SaveStore {
     }
   }
 
-  async start(request: SaveRequest): Promise<void> {
-    this.last = request;
+  async start(request: SaveRequest, title: string): Promise<void> {
+    this.last = { request, title, failed: false };
     this.set({ phase: "sending" });
     try {
       this.follow(await this.api.save(request));
@@ -64,9 +71,14 @@ export class SaveStore {
     if (this.current.phase === "running") await this.api.cancel(this.current.job.id);
   }
 
+  // The end is on the screen: no page shows it again.
+  seen(): void {
+    if (this.current.phase === "over") store(SEEN, this.current.job.id);
+  }
+
   // The person has read the end: a new save may begin.
   dismiss(): void {
-    if (this.current.phase === "over") store(SEEN, this.current.job.id);
+    this.seen();
     if (this.current.phase === "over" || this.current.phase === "refused") {
       this.set({ phase: "idle" });
     }
@@ -93,9 +105,13 @@ export class SaveStore {
   private set(next: Saving): void {
     const before = this.current;
     this.current = next;
+    if (this.last) this.last.failed = failed(next);
     for (const listener of this.listeners) listener(next, before);
   }
 }
+
+const failed = (now: Saving): boolean =>
+  now.phase === "refused" || (now.phase === "over" && now.job.state === "failed");
 
 function stored(key: string): string | null {
   try {
