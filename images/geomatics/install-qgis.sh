@@ -6,6 +6,8 @@
 # Checksum: apt checks the archive's GPG signature; QGIS's key must have the fingerprint
 #           2D7E 3441 A707 FDB3 E705 9441 D155 B8E6 A419 C5BE
 set -eu
+# HOME is the user's in this image: what root writes there would be in the user's way.
+export HOME=/tmp
 export DEBIAN_FRONTEND=noninteractive
 case "${QGIS_FROM:-debian}" in
   debian) ;;

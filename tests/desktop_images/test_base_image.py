@@ -170,18 +170,18 @@ def test_vs_code_and_netdata_open_from_their_tiles(
     page.close()
 
 
+@pytest.mark.parametrize("name", ["base", "r", "geomatics"])
 def test_the_finished_image_has_no_caches_and_no_wrong_owners(
-    root_of: Callable[[str], Path],
+    root_of: Callable[[str], Path], name: str
 ) -> None:
-    root = root_of("base")
+    root = root_of(name)
     for cache in ("var/lib/apt/lists", "var/cache/apt/archives", "tmp", "root/.cache"):
-        folder = root / cache
-        found = folder.rglob("*") if folder.exists() else iter(())
+        found = (root / cache).rglob("*") if (root / cache).exists() else iter(())
         left = [one for one in found if one.is_file() and one.name != "lock"]
         assert left == [], cache
     assert not list(root.glob("root/.npm")) and not list(root.glob("**/pip/cache"))
-    for name in ("home/jovyan", "home_nbuser_default", "opt/python"):
-        for file in (root / name).rglob("*"):
+    for folder in ("home/jovyan", "home_nbuser_default", "opt/python", "opt/r-library"):
+        for file in (root / folder).rglob("*"):
             entry = file.lstat()
             assert (entry.st_uid, entry.st_gid) == (1000, 100), file
             if not stat.S_ISLNK(entry.st_mode):
