@@ -21,4 +21,11 @@ case "${QGIS_FROM:-debian}" in
 esac
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends qgis python3-qgis gdal-bin proj-bin
+
+# QGIS's Python is Debian's: it must not take the user's, which PATH has first, for its own.
+cat > /usr/local/bin/qgis <<'END'
+#!/bin/sh
+PATH=/usr/local/bin:/usr/bin:/bin exec /usr/bin/qgis "$@"
+END
+chmod 0755 /usr/local/bin/qgis
 desktop-shortcut.sh org.qgis.qgis
