@@ -17,7 +17,7 @@ from .xserver import XServer
 pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright: pip install -e '.[test]'"
 )
-from playwright.sync_api import Page, expect  # noqa: E402
+from playwright.sync_api import Page, WebSocket, expect  # noqa: E402
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
@@ -31,6 +31,11 @@ AZERTY = [
     ("ù", "Quote", "ugrave"),
     ("&", "Digit1", "ampersand"),
 ]
+
+
+def note_frames(socket: WebSocket, sent: list[bytes]) -> None:
+    """Keep what the page sends."""
+    socket.on("framesent", lambda data: sent.append(bytes(data)))
 
 
 def shown(page: Page) -> Page:
@@ -123,12 +128,7 @@ def test_the_quality_is_chosen_remembered_and_used(
     sent: list[bytes] = []
     page.get_by_label("For slow networks").check()
     assert page.evaluate("localStorage.getItem('desktop-quality')") == "slow"
-    page.on(
-        "websocket",
-        lambda socket: socket.on(
-            "framesent", lambda data: sent.append(bytes(data)) if data else None
-        ),
-    )
+    page.on("websocket", lambda socket: note_frames(socket, sent))
     page.reload()
     shown(page)
     page.get_by_role("button", name="Scaling").click()
