@@ -35,7 +35,11 @@ AZERTY = [
 
 def note_frames(socket: WebSocket, sent: list[bytes]) -> None:
     """Keep what the page sends."""
-    socket.on("framesent", lambda data: sent.append(bytes(data)))
+
+    def keep(data: bytes | str) -> None:
+        sent.append(data.encode() if isinstance(data, str) else data)
+
+    socket.on("framesent", keep)
 
 
 def shown(page: Page) -> Page:
