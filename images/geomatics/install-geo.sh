@@ -6,6 +6,8 @@
 # Checksum: apt checks the archive's GPG signature; the SHA-256 of every Python package in
 #           requirements-geo.txt, which pip insists on
 set -eu
+# HOME is the user's in this image: what root writes there would be in the user's way.
+export HOME=/tmp
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends r-cran-sf r-cran-terra r-cran-stars

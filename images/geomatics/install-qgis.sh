@@ -6,6 +6,8 @@
 # Checksum: apt checks the archive's GPG signature; QGIS's key must have the fingerprint
 #           2D7E 3441 A707 FDB3 E705 9441 D155 B8E6 A419 C5BE
 set -eu
+# HOME is the user's in this image: what root writes there would be in the user's way.
+export HOME=/tmp
 export DEBIAN_FRONTEND=noninteractive
 case "${QGIS_FROM:-debian}" in
   debian) ;;
@@ -19,4 +21,11 @@ case "${QGIS_FROM:-debian}" in
 esac
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends qgis python3-qgis gdal-bin proj-bin
+
+# QGIS's Python is Debian's: it must not take the user's, which PATH has first, for its own.
+cat > /usr/local/bin/qgis <<'END'
+#!/bin/sh
+PATH=/usr/local/bin:/usr/bin:/bin exec /usr/bin/qgis "$@"
+END
+chmod 0755 /usr/local/bin/qgis
 desktop-shortcut.sh org.qgis.qgis

@@ -5,6 +5,8 @@
 # Source:   the Debian mirror
 # Checksum: apt checks the archive's GPG signature
 set -eu
+# HOME is the user's in this image: what root writes there would be in the user's way.
+export HOME=/tmp
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends \

@@ -9,6 +9,8 @@
 # Where its makers cannot be reached the image is made without it, and the build says so. A file
 # with another checksum stops the build.
 set -eu
+# HOME is the user's in this image: what root writes there would be in the user's way.
+export HOME=/tmp
 version=2025.05.1-513
 checksum=${RSTUDIO_SHA256:-ff145b655091d0ac6bb50bf79eadb6a75fdefc4deadd537c46a8831af415620d}
 mirror=${RSTUDIO_MIRROR:-https://download2.rstudio.org}

@@ -40,6 +40,7 @@ class Desktop:
             port = probe.getsockname()[1]
         self.name = f"test-{os.getpid()}-{port}"
         self._log = folder / "log"
+        self.began = 0.0
         self.prefix = "/" + environment.get("NB_PREFIX", "").strip("/")
         self.address = f"http://127.0.0.1:{port}{self.prefix.rstrip('/')}/"
         own = {"DESKTOP_PORT": str(port), "RUN_IMAGE_NAME": self.name}
@@ -80,8 +81,10 @@ class Desktop:
         return answer.is_success and bool(answer.json()["ready"])
 
     def wait_until_ready(self) -> None:
-        """Building, unpacking and starting may take minutes the first time."""
-        wait_for("the desktop", self.is_ready, 540)
+        """Building and unpacking may take minutes the first time; `began` is after them."""
+        wait_for("the container", lambda: "run-image: opening" in self.log, 1500)
+        self.began = time.time()
+        wait_for("the desktop", self.is_ready, 120)
 
     def run(self, script: str, check: bool = True) -> str:
         """Run bash in it as its user, and give what it wrote."""

@@ -34,6 +34,18 @@ for name in ("/proc/net/tcp", "/proc/net/tcp6"):
             print(part[1].split(":")[0], own[f"socket:[{part[9]}]"])
 """
 
+# How many colours the canvas has; a screen without a desktop has one or two.
+COLOURS = """() => {
+  const canvas = document.querySelector("#screen canvas");
+  if (!canvas || canvas.width < 200) return 0;
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const seen = new Set();
+  for (let i = 0; i < data.length; i += 4 * 97) {
+    seen.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+  }
+  return seen.size;
+}"""
+
 
 @pytest.fixture(scope="module")
 def desktop(start: Start) -> Desktop:
@@ -158,22 +170,22 @@ def test_vs_code_and_netdata_open_from_their_tiles(
     page.close()
 
 
+@pytest.mark.parametrize("name", ["base", "r", "geomatics"])
 def test_the_finished_image_has_no_caches_and_no_wrong_owners(
-    root_of: Callable[[str], Path],
+    root_of: Callable[[str], Path], name: str
 ) -> None:
-    root = root_of("base")
+    root = root_of(name)
     for cache in ("var/lib/apt/lists", "var/cache/apt/archives", "tmp", "root/.cache"):
-        folder = root / cache
-        there = folder.rglob("*") if folder.exists() else iter(())
-        left = [one for one in there if one.is_file() and one.name != "lock"]
+        found = (root / cache).rglob("*") if (root / cache).exists() else iter(())
+        left = [one for one in found if one.is_file() and one.name != "lock"]
         assert left == [], cache
     assert not list(root.glob("root/.npm")) and not list(root.glob("**/pip/cache"))
-    for name in ("home/jovyan", "home_nbuser_default", "opt/python"):
-        for file in (root / name).rglob("*"):
-            found = file.lstat()
-            assert (found.st_uid, found.st_gid) == (1000, 100), file
-            if not stat.S_ISLNK(found.st_mode):
-                assert found.st_mode & stat.S_IWGRP, file
+    for folder in ("home/jovyan", "home_nbuser_default", "opt/python", "opt/r-library"):
+        for file in (root / folder).rglob("*"):
+            entry = file.lstat()
+            assert (entry.st_uid, entry.st_gid) == (1000, 100), file
+            if not stat.S_ISLNK(entry.st_mode):
+                assert entry.st_mode & stat.S_IWGRP, file
     owned = [
         one for one in (root / "opt/jupyter").rglob("*") if one.lstat().st_uid != 0
     ]
@@ -192,3 +204,14 @@ def test_sudoers_has_the_two_locks_and_nothing_else(
     members = (root / "etc/group").read_text()
     assert re.search(r"^sudo:x:\d+:$", members, flags=re.M)
     assert re.search(r"^desktop-customise:x:2600:$", members, flags=re.M)
+
+
+def test_a_start_is_painted_soon(start: Start, chromium: Browser) -> None:
+    desktop = start("base", NB_PREFIX="/notebook/team/second")
+    page = chromium.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(desktop.address + "desktop/")
+    wait_for("the picture", lambda: (page.evaluate(COLOURS) or 0) > 50)
+    seconds = time.time() - desktop.began
+    print(f"container asked for -> painted: {seconds:.1f} s")
+    assert seconds < 60
+    page.close()

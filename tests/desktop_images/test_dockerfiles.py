@@ -122,6 +122,12 @@ def test_folders_of_the_user_get_his_rights_where_they_are_filled() -> None:
             assert f"fix-permissions.sh {folder}" in text, file.name
 
 
+def test_installers_on_top_of_base_leave_the_users_home_alone() -> None:
+    # HOME is set in base: what root's programs write into it, the user cannot change.
+    later = [file for file in INSTALLERS if file.parent.name != "base"]
+    assert later and all("export HOME=/tmp" in code(file) for file in later)
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
 def test_the_scripts_are_clean() -> None:
     scripts = [*IMAGES.glob("*/*.sh"), *TOOLS.glob("*")]

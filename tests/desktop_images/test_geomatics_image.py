@@ -64,7 +64,9 @@ def test_the_libraries_of_python_and_r_and_the_commands_are_there(
     versions = desktop.run("Rscript -e 'library(sf); library(terra); library(stars)'")
     assert "GDAL 3" in versions
     assert re.search(r"GDAL 3\.\d", desktop.run("gdalinfo --version"))
-    assert "Web Mercator" in desktop.run("projinfo EPSG:3857 -o WKT2:2019 | head -40")
+    assert "Pseudo-Mercator" in desktop.run(
+        "projinfo EPSG:3857 -o WKT2:2019 | head -40"
+    )
 
 
 def pixels(page: Page) -> int:

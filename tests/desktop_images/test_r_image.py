@@ -94,16 +94,20 @@ def install(built: Callable[[str], str]) -> Iterator[Install]:
         for name, value in environment.items():
             command += ["--env", f"{name}={value}"]
         script = "cp /installers/requirements-rstudio.txt /tmp/ && "
-        script += "/installers/install-rstudio.sh"
+        script += "/installers/install-rstudio.sh > /words 2>&1"
         inside = [container, "--", "bash", "-c"]
         done = subprocess.run(
             [*command, *inside, script], capture_output=True, text=True, check=False
         )
-        look = "ls /usr/lib/rstudio-server /opt/jupyter/lib/python3*/site-packages"
-        left = subprocess.run(
-            [*command, *inside, look], capture_output=True, text=True, check=False
+        # buildah loses the last words of a program that fails: they are read from a file.
+        look = (
+            "ls /usr/lib/rstudio-server /opt/jupyter/lib/python3*/site-packages; true"
         )
-        return done.returncode, done.stderr, left.stdout
+        words, left = (
+            subprocess.check_output([*command, *inside, script], text=True)
+            for script in ("cat /words", look)
+        )
+        return done.returncode, words, left
 
     yield run
     subprocess.run(["buildah", "rm", container], check=True, capture_output=True)

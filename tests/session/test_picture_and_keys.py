@@ -17,7 +17,7 @@ from .xserver import XServer
 pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright: pip install -e '.[test]'"
 )
-from playwright.sync_api import Page, expect  # noqa: E402
+from playwright.sync_api import Page, WebSocket, expect  # noqa: E402
 
 pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
@@ -31,6 +31,15 @@ AZERTY = [
     ("ù", "Quote", "ugrave"),
     ("&", "Digit1", "ampersand"),
 ]
+
+
+def note_frames(socket: WebSocket, sent: list[bytes]) -> None:
+    """Keep what the page sends."""
+
+    def keep(data: bytes | str) -> None:
+        sent.append(data.encode() if isinstance(data, str) else data)
+
+    socket.on("framesent", keep)
 
 
 def shown(page: Page) -> Page:
@@ -67,7 +76,9 @@ class Xev:
 
     def held(self) -> dict[str, str]:
         """The keys that were pressed and are not up again, by their codes."""
-        found = r"Key(Press|Release) event.*?keycode (\d+) \(keysym 0x[0-9a-f]+, (\w+)\)"
+        found = (
+            r"Key(Press|Release) event.*?keycode (\d+) \(keysym 0x[0-9a-f]+, (\w+)\)"
+        )
         held: dict[str, str] = {}
         log = self._log.read_text(errors="replace")
         for kind, code, name in re.findall(found, log, flags=re.S):
@@ -154,12 +165,7 @@ def test_the_quality_is_chosen_remembered_and_used(
     sent: list[bytes] = []
     page.get_by_label("For slow networks").check()
     assert page.evaluate("localStorage.getItem('desktop-quality')") == "slow"
-
-    def keep(data: str | bytes) -> None:
-        if isinstance(data, bytes):
-            sent.append(data)
-
-    page.on("websocket", lambda socket: socket.on("framesent", keep))
+    page.on("websocket", lambda socket: note_frames(socket, sent))
     page.reload()
     shown(page)
     page.get_by_role("button", name="Scaling").click()
