@@ -36,6 +36,8 @@ TABLE: Table = (
     ("var/cache/apt/archives/*.deb", CACHE),
     ("var/cache/apt/archives/partial/*", CACHE),
     ("var/cache/apt/*.bin", CACHE),
+    # Made anew by the next `apt-get update`, and old by then.
+    ("var/lib/apt/lists/*", CACHE),
     ("~/.cache/*", CACHE),
     ("~/.npm/_cacache", CACHE),
     ("~/.conda/pkgs", CACHE),

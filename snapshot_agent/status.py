@@ -40,6 +40,10 @@ class Step:
         """Count bytes; called from whatever thread moves them, one at a time."""
         self.bytes_done += count
 
+    def expect(self, count: int) -> None:
+        """So many more bytes are to come."""
+        self.bytes_total = (self.bytes_total or 0) + count
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import resource
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ from snapshot_agent.image_spec import (
 )
 from snapshot_agent.requests import CommitRequest
 from snapshot_agent.spool_paths import folder_of
-from snapshot_agent.status import State, Status
+from snapshot_agent.status import State, Status, Step
 from snapshot_agent.wire import (
     CaptureRequest,
     Event,
@@ -129,7 +129,7 @@ class Commit:
         record = await self._tools.capture.base(self._place)
         base = await BaseFinder(self._blobs, registries).find(record)
         pushed = self._tools.pushed.take(self._place.container_id)
-        if pushed is not None and await self._pusher(lambda count: None).has(pushed):
+        if pushed is not None and await self._pusher(Step("push")).has(pushed):
             self._earlier = pushed.digests
         return base
 
@@ -165,11 +165,11 @@ class Commit:
         below = base.without_saved(taken.joined)
         config = make_config(below.config, layers, description)
         manifest = make_manifest(below.manifest.json(), config, layers, description)
-        total = sum(layer.size for layer in below.layers)
-        total += sum(blob.size for blob in blobs) + len(config)
-        size = total + sum(layer.size for layer in taken.earlier) + len(manifest)
-        step = self._status.begin("push", total)
-        pusher = self._pusher(step.add)
+        new_bytes = sum(blob.size for blob in blobs) + len(config)
+        kept_bytes = sum(layer.size for layer in below.layers)
+        kept_bytes += sum(layer.size for layer in taken.earlier)
+        size = new_bytes + kept_bytes + len(manifest)
+        pusher = self._pusher(self._status.begin("push", new_bytes))
         folder = folder_of(self._tools.spool, self._request.id)
         await pusher.base_layers(below)
         new = [layer.descriptor for layer in layers[len(taken.earlier) :]]
@@ -186,13 +186,13 @@ class Commit:
         )
         return self._result(base, taken, description, pusher.repository, digest, size)
 
-    def _pusher(self, progress: Callable[[int], None]) -> Pusher:
+    def _pusher(self, step: Step) -> Pusher:
         target = repository(
             self._tools.registries.settings.prefix,
             self._request.owner,
             self._request.image,
         )
-        return Pusher(self._tools.registries, self._blobs, target, progress)
+        return Pusher(self._tools.registries, self._blobs, target, step)
 
     def _description(self, base: Base) -> Description:
         origin_name, origin_digest = origin_of(

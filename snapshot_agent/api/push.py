@@ -16,6 +16,7 @@ from snapshot_agent.api.base import Base, NodeBlobs, unavailable
 from snapshot_agent.api.pushed import Pushed
 from snapshot_agent.api.registries import Registries
 from snapshot_agent.image_spec import is_distributable
+from snapshot_agent.status import Step
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Pusher:
     - a blob that the repository has is not sent again, so every step may be repeated;
     - a base layer is mounted from where it came from or from the mirror repository; only when
       neither has it do its bytes move, and then into the mirror, for the next save too;
-    - progress counts the bytes of every blob, whether they had to move or not.
+    - the step counts the bytes that have to move: of the base's layers only those that do.
     """
 
     def __init__(
@@ -37,13 +38,14 @@ class Pusher:
         registries: Registries,
         node: NodeBlobs,
         repository: str,
-        progress: Callable[[int], None],
+        step: Step,
     ) -> None:
+        """`step` expects the bytes of what is new already."""
         self._registries = registries
         self._node = node
         self.repository = repository
         self._mirror = mirror_repository(registries.settings.prefix)
-        self._progress = progress
+        self._step = step
         self._client = registries.own
 
     async def base_layers(self, base: Base) -> None:
@@ -98,13 +100,13 @@ class Pusher:
         self, layer: Descriptor, sources: Sequence[Reference]
     ) -> None:
         if await self._client.head_blob(self.repository, layer.digest) is not None:
-            return self._progress(layer.size)
+            return
         own = [
             source.repository for source in sources if self._registries.is_own(source)
         ]
         for repository in [*own, self._mirror]:
             if await self._client.mount_blob(self.repository, layer.digest, repository):
-                return self._progress(layer.size)
+                return
         await self._fetch(self._mirror, layer, sources)
         if not await self._client.mount_blob(
             self.repository, layer.digest, self._mirror
@@ -116,9 +118,10 @@ class Pusher:
         self, repository: str, layer: Descriptor, sources: Sequence[Reference]
     ) -> None:
         """Bring the bytes of a base layer into a repository of ours, from wherever they are."""
-        counted = _Delta(self._progress)
         if await self._client.head_blob(repository, layer.digest) is not None:
-            return counted(layer.size)
+            return
+        self._step.expect(layer.size)
+        counted = _Delta(self._step.add)
         if await self._node.size(layer.digest) is not None:
             return await self._client.put_blob(
                 repository, layer, lambda: self._node.read(layer.digest), counted
@@ -140,7 +143,7 @@ class Pusher:
     async def _send(
         self, repository: str, descriptor: Descriptor, source: BlobSource
     ) -> None:
-        counted = _Delta(self._progress)
+        counted = _Delta(self._step.add)
         if await self._client.head_blob(repository, descriptor.digest) is not None:
             return counted(descriptor.size)
         await self._client.put_blob(repository, descriptor, source, counted)

@@ -17,7 +17,15 @@ from oci.packages import (
 )
 from snapshot_agent.capture.container import Desktop, unsupported
 from snapshot_agent.capture.ground import Ground
-from snapshot_agent.exclusions import MOUNT, SECRET, Rules, printable, relative, volumes
+from snapshot_agent.exclusions import (
+    EMPTIED,
+    MOUNT,
+    SECRET,
+    Rules,
+    printable,
+    relative,
+    volumes,
+)
 from snapshot_agent.tree.changes import Change, Kind, size_of
 from snapshot_agent.tree.frame import TooManyNames
 from snapshot_agent.tree.lower import LowerView
@@ -121,6 +129,9 @@ def survey(
 
 
 def _count(found: Survey, rules: Rules, change: Change) -> None:
+    if change.path in EMPTIED:
+        # Written by every start, and saved as an empty file.
+        return
     found.entries += 1
     at_home = rules.home != "" and change.path.startswith(rules.home + "/")
     found.home_entries += at_home

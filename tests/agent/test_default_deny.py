@@ -69,6 +69,7 @@ LITTER_OF_A_HOME = """
 """.split()  # fmt: skip
 CACHES = """
 var/cache/apt/archives/r.deb var/cache/apt/archives/partial/r.deb var/cache/apt/pkgcache.bin
+var/lib/apt/lists/deb.debian.org_InRelease
 """
 CACHES_OF_A_HOME = (
     ".cache/pip/x .npm/_cacache/x .conda/pkgs/x .local/share/Trash/files/x"
