@@ -64,6 +64,8 @@ TABLE: Table = (
     ("~/.local/share/keyrings", SECRET),
     ("~/.local/share/kwalletd", SECRET),
     ("~/.config/filezilla", SECRET),
+    # What extensions of VS Code have asked to be kept secret.
+    ("~/.local/share/code-server/User/globalStorage/state.vscdb*", SECRET),
     ("~/.jupyter/*token*", SECRET),
     ("~/.jupyter/*cookie_secret*", SECRET),
     ("~/.jupyter/jupyter_server_config.json", SECRET),

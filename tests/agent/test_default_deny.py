@@ -25,7 +25,8 @@ IN_A_HOME = """
 .config/git/credentials .config/gh/hosts.yml .config/rclone/rclone.conf .config/op/config
 .config/desktops/token .pypirc .npmrc .pgpass .my.cnf .huggingface/token
 .local/share/keyrings/login.keyring .local/share/kwalletd/kdewallet.kwl
-.config/filezilla/sitemanager.xml .jupyter/my_token .jupyter/jupyter_cookie_secret
+.config/filezilla/sitemanager.xml .local/share/code-server/User/globalStorage/state.vscdb
+.jupyter/my_token .jupyter/jupyter_cookie_secret
 .jupyter/jupyter_server_config.json .jupyter/jupyter_notebook_config.json
 .local/share/jupyter/jupyter_cookie_secret .local/share/jupyter/notebook_secret
 .ipython/profile_default/history.sqlite .ipython/profile_default/history.sqlite-journal
