@@ -155,6 +155,14 @@ class SnapshotAgent(Application):
             "layers of the first save; when somebody has deleted something, all is read again."
         ),
     ).tag(config=True)
+    join_saves = Bool(
+        False,
+        help=(
+            "Make the saves on top of one another one, when there are many or much of them is "
+            "dead. Off, since what a person has deleted in one of them may come back in a new "
+            "home: only set this for images without home_defaults."
+        ),
+    ).tag(config=True)
     freeze_deadline = Float(
         10.0,
         help="Seconds after which a desktop is thawed whatever is still to be read.",

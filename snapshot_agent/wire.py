@@ -27,7 +27,8 @@ _MOST_EARLIER = 100
 
 # Of what a capture tells: far more than it does, and little for who keeps it.
 _MOST_LISTED = 1000
-_LONGEST_TEXT = 20_000
+# A path of 4,096 bytes, each of them written as six characters.
+_LONGEST_TEXT = 6 * 4096 + 1
 _MOST_PACKAGES = 4 * 1024 * 1024
 
 _SPOOLED = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")

@@ -130,6 +130,7 @@ class CaptureProgram(SnapshotAgent):
     def _settings(self) -> CaptureSettings:
         return CaptureSettings(
             freeze=self.freeze,
+            join_saves=self.join_saves,
             freeze_budget=self.freeze_budget,
             freeze_deadline=self.freeze_deadline,
             layer_bytes=self.layer_bytes,

@@ -270,6 +270,7 @@ class Capture:
                 synced = 0
                 for change in index.changes(walker, self._tick):
                     self._check()
+                    self._tick()
                     # For the next save: from the thaw on it may change again (see TarWriter).
                     synced += change.kind is Kind.FILE
                     writer.live = not self._hold.still or synced <= _MOST_SYNCED
@@ -307,7 +308,8 @@ class Capture:
         if change.known and not change.taken and change.settled:
             # Refused now, and taken before: what was below it would be seen otherwise.
             raise _Anew(change.path)
-        if self._kept_used and change.known and change.kind in _HIDES:
+        hides = change.kind in _HIDES or change.replaces_directory
+        if self._kept_used and change.known and hides:
             # Deleted since the save before: whoever did so wants it to be in no layer.
             if not deleted_by_programs(change.path, self._rules.home):
                 raise _Anew(change.path)

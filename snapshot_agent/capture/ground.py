@@ -62,7 +62,7 @@ class Ground:
         touched = self._upper.entry(folder) is not None
 
         def own(path: str) -> bool:
-            if touched and self._upper.entry(path) is not None:
+            if touched and self._has_own(path, folder):
                 return True
             for saved in self._saved:
                 found = saved.entry(path)
@@ -75,6 +75,16 @@ class Ground:
         return HomeDefaults(
             home, folder, lambda path: self.below.kind(path) is not None, own
         )
+
+    def _has_own(self, path: str, folder: str) -> bool:
+        """True when the desktop has something at `path`, or no folder that it could be in."""
+        at = folder
+        for name in path[len(folder) + 1 :].split("/"):
+            found = self._upper.entry(at)
+            if found is None or not overlay.is_directory(found):
+                return found is not None
+            at = f"{at}/{name}"
+        return self._upper.entry(at) is not None
 
     def _is_copy(self, path: str, home: str) -> bool:
         """True when an earlier save has written it, as another name of what is in the home."""

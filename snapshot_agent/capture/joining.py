@@ -40,12 +40,16 @@ class Joining:
         config: dict[str, Any],
         rules: Rules,
         check: Callable[[], None],
+        allowed: bool = True,
     ) -> None:
-        """`config` is the image's; `check` raises to break off."""
+        """`config` is the image's; `check` raises to break off.
+
+        Unless it is `allowed`, nothing is joined.
+        """
         self._desktop = desktop
         self._rules = rules
         self._check = check
-        self._layers, self._saves = saved_layers(config)
+        self._layers, self._saves = saved_layers(config) if allowed else (0, 0)
 
     def decide(self, found: Survey) -> tuple[int, Survey]:
         """How many layers are joined, and what the save reads then; `found` without them."""

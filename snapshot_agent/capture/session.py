@@ -141,7 +141,8 @@ class CaptureSession:
         tools = self._tools
         self._spool.make()
         found = survey(desktop, rules, self._check)
-        joining = Joining(desktop, config, rules, self._check)
+        allowed = tools.settings.join_saves
+        joining = Joining(desktop, config, rules, self._check, allowed)
         joined, read = joining.decide(found)
         tools.limits.check(read)
         self._check_room(read)

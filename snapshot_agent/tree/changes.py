@@ -63,6 +63,8 @@ class Change:
     settled: bool = True
     # True when the layers so far hold something at this path.
     known: bool = False
+    # True when these have a directory there, and this is none.
+    replaces_directory: bool = False
     # The directory that it is in.
     frame: Frame | None = None
 
@@ -258,6 +260,12 @@ class Walker:
         name, found, _ = entry
         root = frame.excluded or frame.join(name)
         self._leave_out(root, reason, size_of(found))
+        if not hides_whiteouts(reason) and frame.deleted_below(entry):
+            # An earlier save had deleted it: what the image has of it stays away.
+            deleted = self.whiteout(frame, name)
+            if deleted is not None:
+                yield deleted
+            return None
         if reason == MOUNT or not stat.S_ISDIR(found.st_mode):
             return None
         child = frame.enter(entry)

@@ -111,8 +111,7 @@ class Frame:
         found: list[Entry] = []
         known: set[str] = set()
         for fd in self.fds:
-            if found:
-                known.update(entry.name for entry in found)
+            known.update(entry.name for entry in found[len(known) :])
             with os.scandir(fd) as entries:
                 for one in entries:
                     if one.name in known:
@@ -147,6 +146,14 @@ class Frame:
         child.depth, child.opaque = self.depth + 1, opaque
         child.hidden = self.hidden or opaque
         return child
+
+    def deleted_below(self, entry: Entry) -> bool:
+        """True when a layer below the entry's hides what is below that one."""
+        for layer in self.fds[self.fds.index(entry.dir_fd) + 1 :]:
+            found = overlay.lstat_if_exists(entry.name, layer)
+            if found is not None:
+                return not overlay.is_directory(found)
+        return False
 
     def _open(self, entry: Entry, fds: list[int]) -> bool | None:
         """Open it in each layer, into `fds`; whether it hides the image, None when it is gone."""

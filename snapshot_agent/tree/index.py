@@ -30,6 +30,9 @@ _ABSENT = Row("", -1, -1, False)
 # Each of them stays open until the rest of a pass is done.
 _MOST_HOT = 256
 
+# A directory may have many names, and there is a clock to look at.
+_LOOKS_A_TICK = 256
+
 
 class _Kept(NamedTuple):
     """Where the rows of a directory are, and the hash of what a later look should see."""
@@ -61,6 +64,7 @@ class Index:
         # Inodes of which the pass before has taken some names only.
         self._torn: set[int] = set()
         self._links = Links(self._torn)
+        self._tick: Callable[[], None] = lambda: None
 
     @property
     def directories(self) -> int:
@@ -97,9 +101,10 @@ class Index:
         - names of one inode come out together, if need be in the pass after;
         - directories in which the pass before found changes are looked at first, so that these
           are in the freeze when there is no time for all;
-        - `tick` is called for every directory;
+        - `tick` is called for every directory, and now and then in a large one;
         - a look that does not `adopt` what it finds finds it again the next time.
         """
+        self._tick = tick
         hot, self._hot = self._hot, set()
         self._next, self._lost = {}, set()
         self._links = Links(self._torn)
@@ -167,7 +172,9 @@ class Index:
             if row.taken and row.inode and row.name not in names:
                 yield from _with_parents(frame, _deletion(frame, row.name))
         marked = frame.marked()
-        for entry in found:
+        for number, entry in enumerate(found):
+            if not number % _LOOKS_A_TICK:
+                self._tick()
             name, found_now, _ = entry
             row = old.get(name, _ABSENT)
             if is_deleted(entry, marked):
@@ -216,6 +223,7 @@ class Index:
             overlay.check_data(name, fd, found)
         change = Change(frame.join(name), kind, name, fd, found, frame.seen_at)
         change.known, change.frame = row.taken, frame
+        change.replaces_directory = change.path in self._directories
         yield from _with_parents(frame, change)
         self._links.came_out(change, name in frame.changed)
         # Gone before it could be read: what the layers have of it is still to be deleted.

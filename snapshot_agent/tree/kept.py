@@ -119,7 +119,9 @@ class KeptSaves:
         with self._lock:
             old = [self._kept.pop(kept.container_id, None)]
             self._kept[kept.container_id] = kept
-            while len(self._kept) > self._most:
+            while (
+                len(self._kept) > self._most or self._directories() > _MOST_DIRECTORIES
+            ):
                 old.append(self._kept.pop(next(iter(self._kept))))
         for one in old:
             if one is not None:
@@ -137,6 +139,10 @@ class KeptSaves:
 
     def close(self) -> None:
         self.drop(lambda container_id: True)
+
+    def _directories(self) -> int:
+        """Each of them is in memory, some 300 bytes."""
+        return sum(one.file.index.directories for one in self._kept.values())
 
     def _pop(self, container_id: str) -> Kept | None:
         with self._lock:

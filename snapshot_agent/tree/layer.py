@@ -80,6 +80,8 @@ class TarWriter:
         # False while nothing can change: then nothing has to be done about later changes.
         self.live = live
         self._links: dict[tuple[int, int], tuple[str, int, int]] = {}
+        # Hashes of names: a desktop may have deleted a million of them.
+        self._markers: set[int] = set()
         self._buffer: list[bytes] = []
         self._buffered = 0
         self.entries = 0
@@ -88,7 +90,7 @@ class TarWriter:
     def add(self, change: Change) -> None:
         """Write one change; sets its `taken`, `settled` and `stat`."""
         if change.kind in (Kind.WHITEOUT, Kind.OPAQUE):
-            self._header(tarfile.TarInfo(_marker_name(change.kind, change.path)))
+            self._marker(_marker_name(change.kind, change.path))
             return
         try:
             self._add_entry(change)
@@ -106,17 +108,17 @@ class TarWriter:
     def add_again(self, change: Change, path: str) -> None:
         """Write a change that `add` has just written under a second path, without its content.
 
-        Folders are folders again; files and links become hard links to the first path, which
-        is in this layer. Devices and fifos are not repeated.
+        Folders are folders again; all else becomes a hard link to the first path, which is in
+        this layer.
         """
         if change.kind in (Kind.WHITEOUT, Kind.OPAQUE):
-            self._header(tarfile.TarInfo(_marker_name(change.kind, path)))
+            self._marker(_marker_name(change.kind, path))
         elif change.kind is Kind.DIRECTORY:
             info = _info(change)
             info.name, info.type = path, tarfile.DIRTYPE
             info.pax_headers = _pax(change)
             self._header(info)
-        elif change.kind in (Kind.FILE, Kind.LINK):
+        else:
             info = _info(change)
             info.name, info.type, info.linkname = path, tarfile.LNKTYPE, change.path
             self._header(info)
@@ -237,6 +239,12 @@ class TarWriter:
         self._push(piece)
         self.content_bytes += len(piece)
         self._progress(len(piece))
+
+    def _marker(self, name: str) -> None:
+        """Once: who unpacks a layer makes a node of it, and fails where there is one."""
+        if hash(name) not in self._markers:
+            self._markers.add(hash(name))
+            self._header(tarfile.TarInfo(name))
 
     def _header(self, info: tarfile.TarInfo) -> None:
         self.entries += 1

@@ -110,7 +110,11 @@ class LowerDirectory:
                 continue
             if not stat.S_ISDIR(found.st_mode):
                 break
-            layers.append(overlay.open_directory(name, layer))
+            try:
+                layers.append(overlay.open_directory(name, layer))
+            except FileNotFoundError:
+                # Of a desktop that runs, it may have been moved just now.
+                continue
             if overlay.marks(name, layer) == "y":
                 break
         return LowerDirectory(layers)

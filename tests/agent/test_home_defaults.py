@@ -14,6 +14,18 @@ from snapshot_agent.tree.layer import TarWriter
 BELOW = {"defaults", "defaults/old", "defaults/folder"}
 
 
+def writer(stream: io.BytesIO) -> TarWriter:
+    return TarWriter(
+        stream,
+        canaries=(),
+        denied=set(),
+        leave_out=lambda path, reason, size: None,
+        largest_file=1 << 30,
+        progress=lambda count: None,
+        live=False,
+    )
+
+
 def defaults(
     below: set[str] = BELOW, own: frozenset[str] = frozenset()
 ) -> HomeDefaults:
@@ -59,29 +71,37 @@ def test_an_image_without_the_folder_is_left_alone() -> None:
     assert defaults(set()).place(change) is None
 
 
+def test_a_marker_is_written_once() -> None:
+    """containerd makes a node of it, and fails where there is one."""
+    stream = io.BytesIO()
+    written = writer(stream)
+    for path in ("home/jovyan/q", "defaults/q"):
+        change = Change(path, Kind.WHITEOUT, "q", -1)
+        written.add(change)
+        written.add_again(change, "defaults/q")
+    written.finish()
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as tar:
+        assert tar.getnames() == ["home/jovyan/.wh.q", "defaults/.wh.q"]
+
+
 def test_a_file_is_written_once_and_linked(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     os.symlink("file", tmp_path / "link")
+    os.mkfifo(tmp_path / "fifo")
     stream = io.BytesIO()
-    writer = TarWriter(
-        stream,
-        canaries=(),
-        denied=set(),
-        leave_out=lambda path, reason, size: None,
-        largest_file=1 << 30,
-        progress=lambda count: None,
-        live=False,
-    )
+    written = writer(stream)
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
-        for name, kind in [("file", Kind.FILE), ("link", Kind.LINK)]:
+        kinds = {"file": Kind.FILE, "link": Kind.LINK, "fifo": Kind.FIFO}
+        for name, kind in kinds.items():
             change = Change(f"home/jovyan/{name}", kind, name, folder)
             change.stat = os.lstat(tmp_path / name)
-            writer.add(change)
-            writer.add_again(change, f"defaults/{name}")
+            written.add(change)
+            written.add_again(change, f"defaults/{name}")
     finally:
         os.close(folder)
-    writer.finish()
+    written.finish()
     stream.seek(0)
     with tarfile.open(fileobj=stream) as tar:
         found = {one.name: (one.type, one.linkname) for one in tar.getmembers()}
@@ -90,4 +110,6 @@ def test_a_file_is_written_once_and_linked(tmp_path: Path) -> None:
         "defaults/file": (tarfile.LNKTYPE, "home/jovyan/file"),
         "home/jovyan/link": (tarfile.SYMTYPE, "file"),
         "defaults/link": (tarfile.LNKTYPE, "home/jovyan/link"),
+        "home/jovyan/fifo": (tarfile.FIFOTYPE, ""),
+        "defaults/fifo": (tarfile.LNKTYPE, "home/jovyan/fifo"),
     }

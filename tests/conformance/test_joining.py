@@ -117,7 +117,9 @@ def start(kind: str, short: Path, registry: RegistryServer, tmp_path: Path) -> S
         image = make_image(trees, {"PATH": "/bin"}, saved=count)
         make = fake_node if kind == "fake" else real_node
         with make(short, image) as node:
-            async with running_agent(node, registry.url, tmp_path / "agent") as agent:
+            async with running_agent(
+                node, registry.url, tmp_path / "agent", join_saves=True
+            ) as agent:
                 yield node, agent, image
 
     return desktop

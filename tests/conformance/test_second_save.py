@@ -356,6 +356,22 @@ async def test_what_a_person_has_deleted_is_in_no_layer(
     assert not set(first["new_layers"]) & set(second["new_layers"])
 
 
+async def test_a_folder_that_has_become_a_file_is_in_no_layer(
+    quick: Node, saver: Agent
+) -> None:
+    folder = quick.merged / "opt/credentials"
+    folder.mkdir(parents=True)
+    (folder / "token").write_text("my password")
+    settle()
+    first = await saver.result()
+    shutil.rmtree(folder)
+    folder.write_text("a file now")
+    settle()
+    second = await saver.result(number=2)
+    assert second["kept_layers"] == 0
+    assert not set(first["new_layers"]) & set(second["new_layers"])
+
+
 async def test_what_a_program_deletes_leaves_the_layers_alone(
     quick: Node, saver: Agent
 ) -> None:
