@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from oci.errors import RegistryRefused, RegistryRejected, RegistryUnavailable
 from oci.manifest import OCI_MANIFEST, Descriptor
@@ -19,6 +20,7 @@ from snapshot_agent.image_spec import is_distributable
 from snapshot_agent.status import Step
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Base layers are nearly always one or two requests each: a few at a time, not to be a burden.
 _AT_ONCE = 4
@@ -49,19 +51,20 @@ class Pusher:
         self._client = registries.own
 
     async def base_layers(self, base: Base) -> None:
-        """Every distributable layer of the base."""
-        limit = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(layer: Descriptor) -> None:
-            async with limit:
-                await self._base_layer(layer, base.sources)
-
+        """Every distributable layer of the base; what has to move is known before it does."""
         wanted = {
             layer.digest: layer for layer in base.layers if is_distributable(layer)
         }
-        async with asyncio.TaskGroup() as group:
-            for layer in wanted.values():
-                group.create_task(one(layer))
+        missing: list[Descriptor] = []
+
+        async def look(layer: Descriptor) -> None:
+            if not await self._there(layer, base.sources):
+                missing.append(layer)
+
+        await _side_by_side(look, list(wanted.values()))
+        for layer in missing:
+            self._step.expect(layer.size)
+        await _side_by_side(lambda layer: self._bring(layer, base.sources), missing)
 
     async def has(self, pushed: Pushed) -> bool:
         """Have the layers of an earlier save here too; False when the registry lost one."""
@@ -76,15 +79,10 @@ class Pusher:
 
     async def new_layers(self, layers: Sequence[tuple[Descriptor, Path]]) -> None:
         """What was captured, side by side."""
-        limit = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(layer: Descriptor, path: Path) -> None:
-            async with limit:
-                await self._send(self.repository, layer, file_source(str(path)))
-
-        async with asyncio.TaskGroup() as group:
-            for layer, path in layers:
-                group.create_task(one(layer, path))
+        await _side_by_side(
+            lambda one: self._send(self.repository, one[0], file_source(str(one[1]))),
+            layers,
+        )
 
     async def config(self, data: bytes, descriptor: Descriptor) -> None:
         await self._send(self.repository, descriptor, bytes_source(data))
@@ -96,17 +94,19 @@ class Pusher:
         await self._client.put_manifest(self.repository, tag, data, OCI_MANIFEST)
         return digest
 
-    async def _base_layer(
-        self, layer: Descriptor, sources: Sequence[Reference]
-    ) -> None:
+    async def _there(self, layer: Descriptor, sources: Sequence[Reference]) -> bool:
+        """Have a base layer here without moving it; False when that is not possible."""
         if await self._client.head_blob(self.repository, layer.digest) is not None:
-            return
+            return True
         own = [
             source.repository for source in sources if self._registries.is_own(source)
         ]
         for repository in [*own, self._mirror]:
             if await self._client.mount_blob(self.repository, layer.digest, repository):
-                return
+                return True
+        return False
+
+    async def _bring(self, layer: Descriptor, sources: Sequence[Reference]) -> None:
         await self._fetch(self._mirror, layer, sources)
         if not await self._client.mount_blob(
             self.repository, layer.digest, self._mirror
@@ -118,10 +118,9 @@ class Pusher:
         self, repository: str, layer: Descriptor, sources: Sequence[Reference]
     ) -> None:
         """Bring the bytes of a base layer into a repository of ours, from wherever they are."""
-        if await self._client.head_blob(repository, layer.digest) is not None:
-            return
-        self._step.expect(layer.size)
         counted = _Delta(self._step.add)
+        if await self._client.head_blob(repository, layer.digest) is not None:
+            return counted(layer.size)
         if await self._node.size(layer.digest) is not None:
             return await self._client.put_blob(
                 repository, layer, lambda: self._node.read(layer.digest), counted
@@ -147,6 +146,21 @@ class Pusher:
         if await self._client.head_blob(repository, descriptor.digest) is not None:
             return counted(descriptor.size)
         await self._client.put_blob(repository, descriptor, source, counted)
+
+
+async def _side_by_side(
+    work: Callable[[T], Awaitable[None]], things: Sequence[T]
+) -> None:
+    """Do it with all of them, a few at a time; the first failure ends the others."""
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(thing: T) -> None:
+        async with limit:
+            await work(thing)
+
+    async with asyncio.TaskGroup() as group:
+        for thing in things:
+            group.create_task(one(thing))
 
 
 class _Delta:
