@@ -7,6 +7,7 @@ from typing import Any
 from hub_service.errors import BadRequest, Conflict, NotFound, sentence
 from hub_service.images.comparison import Comparison, compared
 from hub_service.models import (
+    PRIVATE,
     PUBLISHED,
     TRIALS,
     Image,
@@ -76,7 +77,8 @@ class Images:
     ) -> Image:
         """Change how it looks, who sees it, which version is active, what it may use.
 
-        What is to be published, but was never tried, is published once it has passed.
+        - what is to be published, but was never tried, is published once it has passed
+        - what is published no more stays with those whom it names, unless the change names others
         """
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
@@ -85,6 +87,8 @@ class Images:
             require_limiter(person)
             given = wanted["limits"].items()
             wanted["limits"] = {key: value for key, value in given if value}
+        if _unpublished(image, wanted) and "shared_with" not in wanted:
+            wanted["visibility"] = image.unpublished
         if wanted.get("visibility", PUBLISHED) != PUBLISHED:
             self._tests.withdraw(image)
         wanted.update(_publication(person, image, wanted))
@@ -234,6 +238,11 @@ def _publication(
     if chosen is None or image.version(chosen) is None:
         raise _no_version(chosen)
     return {"visibility": PUBLISHED, "published": chosen}
+
+
+def _unpublished(image: Image, wanted: dict[str, Any]) -> bool:
+    """Say whether a change takes an image from everybody."""
+    return (image.visibility, wanted.get("visibility")) == (PUBLISHED, PRIVATE)
 
 
 def _no_version(number: object) -> NotFound | BadRequest:
