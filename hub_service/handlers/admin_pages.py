@@ -108,7 +108,7 @@ class AdminImagesPage(PageHandler):
         self.show(
             "admin_images.html",
             images=rows,
-            total=sum(row["bytes"] for row in rows),
+            total=self.services.images.taken_by(images),
             query=query,
             order=order,
         )

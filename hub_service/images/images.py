@@ -1,7 +1,6 @@
 """Changing, sharing, rolling back and deleting images."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hub_service.errors import BadRequest, Conflict, NotFound, sentence
@@ -30,6 +29,7 @@ from hub_service.rules.policy import (
     require_publisher,
     require_seen,
 )
+from hub_service.rules.retention_plan import freed_bytes
 from hub_service.stores.stores import Stores
 
 
@@ -48,6 +48,7 @@ class Images:
         self._catalogue = stores.catalogue
         self._pictures = stores.pictures
         self._jobs = stores.jobs
+        self._plans = stores.retention_plans
 
     def seen(self, person: Person, owner: str, name: str) -> Image:
         """Return an image, or raise NotFound when the person may not see it."""
@@ -129,7 +130,7 @@ class Images:
         return self.shown(version)
 
     def delete(self, person: Person, owner: str, name: str) -> int:
-        """Delete an image with all versions; return the bytes that only it used."""
+        """Delete an image with all versions; return the bytes that nothing else uses."""
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
         if image.visibility == PUBLISHED and not person.admin:
@@ -140,15 +141,16 @@ class Images:
                 ),
             )
         self._refuse_during_save(image)
+        freed = self.freed_by(image, *image.versions)
         self._catalogue.remove_image(person.name, owner, name)
         self._forgotten()
-        return image.bytes
+        return freed
 
     def delete_version(self, person: Person, owner: str, name: str, number: int) -> int:
-        """Delete one version that is not the active one; return the bytes that only it used."""
+        """Delete a version that is not the active one; return the bytes that nothing else uses."""
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
-        self.version(person, owner, name, number)
+        version = self.version(person, owner, name, number)
         if image.active == number:
             raise Conflict(
                 "version_active",
@@ -168,10 +170,25 @@ class Images:
                 number=number,
             )
         self._refuse_during_save(image)
-        others = [one for one in image.versions if one.number != number]
+        freed = self.freed_by(image, version)
         self._catalogue.remove_version(person.name, owner, name, number)
         self._forgotten()
-        return image.bytes - replace(image, versions=tuple(others)).bytes
+        return freed
+
+    def freed_by(self, image: Image, *versions: Version) -> int:
+        """Return the bytes that nothing else uses once these versions of an image are gone."""
+        staying = self._plans.layers()
+        keys = [(image.owner, image.name, one.number) for one in versions]
+        going = {key: staying.pop(key) for key in keys}
+        return sum(freed_bytes(going, staying.values()).values())
+
+    def taken_by(self, images: Iterable[Image]) -> int:
+        """Return the bytes of images with all they stand on; what they share is counted once."""
+        names = {(one.owner, one.name) for one in images}
+        layers: dict[str, int] = {}
+        for (owner, name, _), found in self._plans.layers().items():
+            layers |= found if (owner, name) in names else {}
+        return sum(layers.values())
 
     def test_of(self, image: Image, number: object) -> Job | None:
         """Return the start-test that a publication waits for."""

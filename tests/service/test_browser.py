@@ -192,6 +192,18 @@ async def test_the_picture_is_chosen_by_keyboard(open_page: Open) -> None:
     await expect(page.locator("input[value=chart-line]")).to_be_checked()
 
 
+async def test_naming_somebody_chooses_to_share(open_page: Open) -> None:
+    page = await open_page("root", "images/alice/gis")
+    await page.check("#visibility-private")
+    await page.locator("button[value=share]").click()
+    await expect(page.locator("[role=status]")).to_have_text("Saved.")
+    await page.locator("#users").press_sequentially("bob")
+    await expect(page.locator("#visibility-shared")).to_be_checked()
+    await page.get_by_role("button", name="Save").nth(1).click()
+    await expect(page.locator("[role=status]")).to_have_text("Saved.")
+    await expect(page.locator("#visibility-shared")).to_be_checked()
+
+
 async def test_two_versions_are_compared_from_the_images_page(open_page: Open) -> None:
     page = await open_page("alice", "images/alice/gis")
     await page.select_option("#from", "1")
