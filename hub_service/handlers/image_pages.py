@@ -29,6 +29,7 @@ class ImagePage(PageHandler):
             image=self.views.image(image, self.person.name),
             versions=[self._version(image, one) for one in image.versions],
             test=self._test(image),
+            names=self.names_of(*image.versions),
             active=image.active,
             total=image.bytes,
             freed=(images.freed_by(image, *image.versions) if may_change else 0),

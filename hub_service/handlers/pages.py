@@ -16,11 +16,13 @@ from hub_service.handlers.base import (
     needs_scope,
     status_of,
 )
+from hub_service.images.origins import Origin
 from hub_service.models import (
     BUILD,
     COMMIT,
     TRIALS,
     Server,
+    Version,
 )
 from hub_service.pages.rendering import render
 from hub_service.pages.views import public_error_view
@@ -88,6 +90,11 @@ class PageHandler(BaseHandler):
             )
             return
         super().log_exception(*exc_info)
+
+    def names_of(self, *versions: Version) -> dict[str, Origin]:
+        """Return what the images are called that versions were started from."""
+        images = [one for version in versions for one in (version.base, version.origin)]
+        return self.services.origins.known(self.person, images)
 
     def form_number(self, name: str) -> int:
         """Return the number in a field."""
@@ -160,17 +167,30 @@ class DesktopsPage(PageHandler):
             # What was saved and is being tried leaves the desktop alone.
             if job.kind == COMMIT and not job.result
         }
+        images = await self.services.commits.started_from(self.person)
+        known = [{"name": image} for image in images.values()]
+        names = self.services.origins.known(self.person, known)
         rows = [
             {
                 "server": one,
                 "title": title_of(one, self._),
+                "image": names.get(images.get(one.server.name, "")),
+                "session": one.options.get("session", ""),
                 "job": saving.get(one.server)
                 and self.views.job(saving[one.server], self._),
                 "started": one.started.timestamp() if one.started else None,
             }
             for one in servers
         ]
-        self.show("desktops.html", rows=rows)
+        stopped = self.get_query_argument("done", "") == "stopped"
+        self.show("desktops.html", rows=rows, stopped=stopped)
+
+    @needs_scope(WRITE)
+    async def post(self) -> None:
+        """Stop one of them."""
+        server = Server(self.person.name, self.get_body_argument("server"))
+        await self.services.commits.stop(self.person, server)
+        self.redirect(f"{self.services.prefix}desktops?done=stopped")
 
 
 class SavePage(PageHandler):
