@@ -221,6 +221,7 @@ async def test_jobs_are_found_by_person_kind_and_state(
     pages = page_client(world, "token-of-root")
     page = (await pages.get("admin/jobs?state=failed&q=alice")).text
     assert "Broken" in page and "GIS course" not in page
+    assert '<td class="text-nowrap">Save</td>' in page
     assert "Nothing matches." in (await pages.get("admin/jobs?kind=build")).text
 
 
@@ -272,6 +273,9 @@ async def test_everything_an_administrator_does_is_in_the_audit(
     for link in ("admin/people", "admin/retention/1", "admin/order"):
         assert f'href="/services/desktops/{link}"' in page
     assert "gpu 1" in page
+    for words in ("changed an image", "set a quota", "cancelled a job"):
+        assert f"<td>{words}</td>" in page
+    assert "<code>" not in page
     some = (await pages.get("admin/audit?action=image.delete")).text
     assert "alice/r" in some and "retention:1" not in some
 
