@@ -292,6 +292,8 @@ async def test_last_starts_are_among_the_images(
     assert "never" in page and "just now" in page
     mine = (await page_client(world, "token-of-alice").get("")).text
     assert "started just now" in mine
+    french = (await page_client(world, "token-of-alice", "fr").get("")).text
+    assert "privée" in french and "démarrée à l’instant" in french
 
 
 @pytest.mark.parametrize(
