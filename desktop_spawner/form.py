@@ -59,6 +59,8 @@ def render_form(
         bytes=lambda number: people_bytes(number, _),
         limits=lambda profile: limit_words(profile["desktop"]["limits"], _),
         words=_words(_),
+        # On a card it is one desktop that is spoken of; the filter says it of many.
+        kinds={**_words(_), "mine": _("my own")},
     )
     return str(Markup(html))
 

@@ -155,6 +155,20 @@ class Commits:
             },
         )
 
+    async def started_from(self, person: Person) -> dict[str, str]:
+        """Return what each running server of a person was started from, as far as it is known."""
+        try:
+            return await self._cluster.images_of(person.name)
+        except Unavailable as error:
+            log.warning("What desktops were started from is not known now: %s", error)
+            return {}
+
+    async def stop(self, person: Person, server: Server) -> None:
+        """Stop a desktop; not while it is being read for a save."""
+        require_own_server(person, server)
+        _refuse_second(self._jobs.unfinished(), server)
+        await self._hub.stop(server)
+
     async def advance(self, job: Job) -> Job:
         """Bring a job one step further; called again until it has ended."""
         try:

@@ -179,6 +179,11 @@ class Image:
         """The version that everybody but the owner starts."""
         return self.version(self.published) if self.published is not None else None
 
+    @property
+    def unpublished(self) -> str:
+        """Its visibility when it is published no more: those whom it names keep it."""
+        return SHARED if self.shared_users or self.shared_groups else PRIVATE
+
     def version(self, number: int) -> Version | None:
         """Return the version of that number."""
         return next((one for one in self.versions if one.number == number), None)

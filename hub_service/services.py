@@ -8,6 +8,7 @@ from hub_service.building.builds import Builds
 from hub_service.clients.hub import HubClient
 from hub_service.commits import Commits
 from hub_service.images.images import Images
+from hub_service.images.origins import Origins
 from hub_service.images.picture_links import PictureLinks
 from hub_service.jobs.events import JobFeed
 from hub_service.jobs.follower import BuildFollower
@@ -59,6 +60,11 @@ class Services(Stores):
     picture_links: PictureLinks
     cookie_secret: bytes
     """Signs the cookies of the pages."""
+
+    @property
+    def origins(self) -> Origins:
+        """Knows what people call the images that something was started from."""
+        return Origins(self.catalogue, self.builds.settings.bases)
 
     def published_changed(self) -> None:
         """Let those know who follow what everybody may start, and who tries it first."""

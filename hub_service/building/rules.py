@@ -139,5 +139,7 @@ def _image(line: int, image: str, offered: Mapping[str, str]) -> Iterator[Proble
         words = sentence(
             "{image} is not one of the tested images. Choose one of: {offered}."
         )
-        names = ", ".join(sorted(offered))
+        # The images' own references may be written too, but nobody remembers those.
+        short = sorted(name for name, meant in offered.items() if name != meant)
+        names = ", ".join(short or sorted(offered))
         yield Problem(line, "base_forbidden", words, {"image": image, "offered": names})

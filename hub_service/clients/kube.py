@@ -73,6 +73,16 @@ class Cluster:
                 return self._session(pod)
         return None
 
+    async def images_of(self, user: str) -> dict[str, str]:
+        """Return what each server of a person was started from, by the server's name."""
+        found = {}
+        for pod in await self._pods("component=singleuser-server"):
+            notes: Mapping[str, str] = pod.metadata.annotations or {}
+            if notes.get("hub.jupyter.org/username") == user:
+                name = notes.get("hub.jupyter.org/servername", "")
+                found[name] = self._session(pod).image
+        return found
+
     async def session_images(self) -> set[str]:
         """Return what the desktops that are there were started from."""
         pods = await self._pods("component=singleuser-server")

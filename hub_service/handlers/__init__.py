@@ -10,6 +10,7 @@ from hub_service.handlers import (
     cleanups,
     commits,
     health,
+    image_pages,
     images,
     jobs,
     pages,
@@ -42,6 +43,7 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *start_page.default_handlers,
     *admin_pages.default_handlers,
     *admin_rules.default_handlers,
+    *image_pages.default_handlers,
     *version_pages.default_handlers,
     *pages.default_handlers,
 ]

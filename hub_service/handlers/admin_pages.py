@@ -76,6 +76,7 @@ class RequestPage(PageHandler):
             "admin_request.html",
             request=request.to_dict(),
             picture=self.views.picture(request.image, version) if version else "",
+            names=self.names_of(version) if version else {},
             findings=self.services.scans.shown(version) if version else [],
             scans=self.services.scans.enabled,
             test=self.views.job(test, self._) if test else None,
@@ -108,7 +109,7 @@ class AdminImagesPage(PageHandler):
         self.show(
             "admin_images.html",
             images=rows,
-            total=sum(row["bytes"] for row in rows),
+            total=self.services.images.taken_by(images),
             query=query,
             order=order,
         )

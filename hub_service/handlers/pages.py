@@ -1,4 +1,4 @@
-"""The pages: my images, my running desktops, saving one, a job, an image."""
+"""The pages: my images, my running desktops, saving one, a job."""
 
 from typing import Any
 
@@ -16,21 +16,17 @@ from hub_service.handlers.base import (
     needs_scope,
     status_of,
 )
+from hub_service.images.origins import Origin
 from hub_service.models import (
     BUILD,
     COMMIT,
-    PRIVATE,
-    PUBLISHED,
-    SHARED,
     TRIALS,
-    Image,
     Server,
     Version,
 )
 from hub_service.pages.rendering import render
 from hub_service.pages.views import public_error_view
-from hub_service.rules.naming import ICONS, image_path
-from hub_service.rules.policy import as_seen_by, may_try, require_own_job
+from hub_service.rules.policy import as_seen_by, require_own_job
 
 OWN, OTHERS = 1000, 60
 """Images on one page: all of one's own, for they are one's own work; others' page by page."""
@@ -95,6 +91,11 @@ class PageHandler(BaseHandler):
             return
         super().log_exception(*exc_info)
 
+    def names_of(self, *versions: Version) -> dict[str, Origin]:
+        """Return what the images are called that versions were started from."""
+        images = [one for version in versions for one in (version.base, version.origin)]
+        return self.services.origins.known(self.person, images)
+
     def form_number(self, name: str) -> int:
         """Return the number in a field."""
         text = self.get_body_argument(name, "")
@@ -152,115 +153,6 @@ class ImagesPage(PageHandler):
         )
 
 
-class ImagePage(PageHandler):
-    """One image with its versions."""
-
-    @needs_scope(READ)
-    async def get(self, owner: str, name: str) -> None:
-        """Show an image."""
-        image = self.services.images.seen(self.person, owner, name)
-        may_change = self.person.name == owner or self.person.admin
-        request = self.services.publishing.of_image(owner, name) if may_change else None
-        problem = self.services.kubeflow.problem
-        self.show(
-            "image.html",
-            image=self.views.image(image, self.person.name),
-            versions=[self._version(image, one) for one in image.versions],
-            test=self._test(image),
-            active=image.active,
-            total=image.bytes,
-            may_change=may_change,
-            may_publish=self.person.admin,
-            request=request.to_dict() if request else None,
-            visibilities=(PRIVATE, SHARED, PUBLISHED),
-            icons=ICONS,
-            kubeflow=self.services.kubeflow.enabled,
-            kubeflow_problem=problem and public_error_view(problem, self._),
-        )
-
-    def _version(self, image: Image, version: Version) -> dict[str, Any]:
-        """Return a version with its picture, and the link to try it for its owner."""
-        mine = may_try(self.person, image)
-        link = self.views.attempt(image.owner, image.name, version.number)
-        picture = self.views.picture(image, version)
-        return {**version.to_dict(), "picture": picture, "try": link if mine else ""}
-
-    def _test(self, image: Image) -> dict[str, Any] | None:
-        """Return the start-test that is under way, to who may see the job."""
-        if image.owner != self.person.name and not self.person.admin:
-            return None
-        for job in self.services.jobs.unfinished():
-            found = (job.owner, job.image) == (image.owner, image.name)
-            if job.kind in TRIALS and found:
-                return self.views.job(job, self._)
-        return None
-
-    @needs_scope(WRITE)
-    async def post(self, owner: str, name: str) -> None:
-        """Carry out the act of one of the page's forms."""
-        act = self.get_body_argument("act")
-        images, person = self.services.images, self.person
-        if act == "delete":
-            freed = images.delete(person, owner, name)
-            self.redirect(f"{self.services.prefix}?deleted={freed}")
-            return
-        if act == "delete-version":
-            number = self.form_number("number")
-            images.delete_version(person, owner, name, number)
-        elif act == "ask":
-            note = self.get_body_argument("note", "")
-            self.services.publishing.ask(person, owner, name, None, note)
-        else:
-            images.change(person, owner, name, self._changes(act))
-            self.services.published_changed()
-        self.redirect(f"{self.services.prefix}{image_path(owner, name)}")
-
-    def _changes(self, act: str) -> dict[str, Any]:
-        if act == "activate":
-            return {"active_version": self.form_number("number")}
-        if act == "describe":
-            return {
-                "title": self.get_body_argument("title"),
-                "description": self.get_body_argument("description", ""),
-                "icon": self.get_body_argument("icon", ICONS[0]),
-                "tags": self.get_body_argument("tags", "").split(","),
-            }
-        if act == "limit":
-            return {"limits": self._limits()}
-        if act == "kubeflow":
-            return {"kubeflow": bool(self.get_body_argument("kubeflow", ""))}
-        if act == "share":
-            names = {kind: self.form_texts(kind) for kind in ("users", "groups")}
-            # A browser does not send a choice that is shown, but not the person's to change.
-            visibility = self.get_body_argument("visibility", "")
-            chosen = {"visibility": visibility} if visibility else {}
-            return {"shared_with": names, **chosen}
-        raise HTTPError(404)
-
-    def _limits(self) -> dict[str, Any]:
-        """Return what the form of limits says, checked as the API checks it."""
-        units = {"cpu": 1, "memory": 10**9, "gpu": 1}
-        limits: dict[str, Any] = {}
-        for name, unit in units.items():
-            text = self.get_body_argument(name, "").strip().replace(",", ".")
-            if not text:
-                continue
-            try:
-                # What is not finite cannot be rounded.
-                value = round(float(text) * unit, 3)
-                limits[name] = (
-                    value if name == "cpu" and round(value) >= 0 else round(value)
-                )
-            except (ValueError, OverflowError):
-                raise BadRequest(
-                    "invalid_request",
-                    sentence("{value} is no number."),
-                    value=text[:40],
-                ) from None
-        self.services.contract.check("Limits", limits)
-        return limits
-
-
 class DesktopsPage(PageHandler):
     """My running desktops."""
 
@@ -275,17 +167,30 @@ class DesktopsPage(PageHandler):
             # What was saved and is being tried leaves the desktop alone.
             if job.kind == COMMIT and not job.result
         }
+        images = await self.services.commits.started_from(self.person)
+        known = [{"name": image} for image in images.values()]
+        names = self.services.origins.known(self.person, known)
         rows = [
             {
                 "server": one,
                 "title": title_of(one, self._),
+                "image": names.get(images.get(one.server.name, "")),
+                "session": one.options.get("session", ""),
                 "job": saving.get(one.server)
                 and self.views.job(saving[one.server], self._),
                 "started": one.started.timestamp() if one.started else None,
             }
             for one in servers
         ]
-        self.show("desktops.html", rows=rows)
+        stopped = self.get_query_argument("done", "") == "stopped"
+        self.show("desktops.html", rows=rows, stopped=stopped)
+
+    @needs_scope(WRITE)
+    async def post(self) -> None:
+        """Stop one of them."""
+        server = Server(self.person.name, self.get_body_argument("server"))
+        await self.services.commits.stop(self.person, server)
+        self.redirect(f"{self.services.prefix}desktops?done=stopped")
 
 
 class SavePage(PageHandler):
@@ -379,7 +284,6 @@ def title_of(server: RunningServer, _: Any) -> str:
 
 default_handlers = [
     (r"", ImagesPage),
-    (r"images/([^/]+)/([^/]+)", ImagePage),
     (r"desktops", DesktopsPage),
     (r"save", SavePage),
     (r"jobs/([0-9a-f]{32})", JobPage),

@@ -18,6 +18,7 @@ class VersionPage(PageHandler):
             "version.html",
             image=self.views.image(image, self.person.name),
             version=version.to_dict(),
+            names=self.names_of(version),
             findings=self.services.scans.shown(version),
             scans=self.services.scans.enabled,
             numbers=[one.number for one in image.versions],
@@ -40,6 +41,7 @@ class ComparePage(PageHandler):
             "compare.html",
             image=self.views.image(image, self.person.name),
             comparison=found.to_dict(),
+            names=self.names_of(found.first, found.second),
             numbers=[one.number for one in image.versions],
         )
 

@@ -1,12 +1,12 @@
 """Changing, sharing, rolling back and deleting images."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hub_service.errors import BadRequest, Conflict, NotFound, sentence
 from hub_service.images.comparison import Comparison, compared
 from hub_service.models import (
+    PRIVATE,
     PUBLISHED,
     TRIALS,
     Image,
@@ -29,6 +29,7 @@ from hub_service.rules.policy import (
     require_publisher,
     require_seen,
 )
+from hub_service.rules.retention_plan import freed_bytes
 from hub_service.stores.stores import Stores
 
 
@@ -47,6 +48,7 @@ class Images:
         self._catalogue = stores.catalogue
         self._pictures = stores.pictures
         self._jobs = stores.jobs
+        self._plans = stores.retention_plans
 
     def seen(self, person: Person, owner: str, name: str) -> Image:
         """Return an image, or raise NotFound when the person may not see it."""
@@ -76,7 +78,8 @@ class Images:
     ) -> Image:
         """Change how it looks, who sees it, which version is active, what it may use.
 
-        What is to be published, but was never tried, is published once it has passed.
+        - what is to be published, but was never tried, is published once it has passed
+        - what is published no more stays with those whom it names, unless the change names others
         """
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
@@ -85,6 +88,8 @@ class Images:
             require_limiter(person)
             given = wanted["limits"].items()
             wanted["limits"] = {key: value for key, value in given if value}
+        if _unpublished(image, wanted) and "shared_with" not in wanted:
+            wanted["visibility"] = image.unpublished
         if wanted.get("visibility", PUBLISHED) != PUBLISHED:
             self._tests.withdraw(image)
         wanted.update(_publication(person, image, wanted))
@@ -125,7 +130,7 @@ class Images:
         return self.shown(version)
 
     def delete(self, person: Person, owner: str, name: str) -> int:
-        """Delete an image with all versions; return the bytes that only it used."""
+        """Delete an image with all versions; return the bytes that nothing else uses."""
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
         if image.visibility == PUBLISHED and not person.admin:
@@ -136,15 +141,16 @@ class Images:
                 ),
             )
         self._refuse_during_save(image)
+        freed = self.freed_by(image, *image.versions)
         self._catalogue.remove_image(person.name, owner, name)
         self._forgotten()
-        return image.bytes
+        return freed
 
     def delete_version(self, person: Person, owner: str, name: str, number: int) -> int:
-        """Delete one version that is not the active one; return the bytes that only it used."""
+        """Delete a version that is not the active one; return the bytes that nothing else uses."""
         image = self.seen(person, owner, name)
         require_changed_by(person, image)
-        self.version(person, owner, name, number)
+        version = self.version(person, owner, name, number)
         if image.active == number:
             raise Conflict(
                 "version_active",
@@ -164,10 +170,25 @@ class Images:
                 number=number,
             )
         self._refuse_during_save(image)
-        others = [one for one in image.versions if one.number != number]
+        freed = self.freed_by(image, version)
         self._catalogue.remove_version(person.name, owner, name, number)
         self._forgotten()
-        return image.bytes - replace(image, versions=tuple(others)).bytes
+        return freed
+
+    def freed_by(self, image: Image, *versions: Version) -> int:
+        """Return the bytes that nothing else uses once these versions of an image are gone."""
+        staying = self._plans.layers()
+        keys = [(image.owner, image.name, one.number) for one in versions]
+        going = {key: staying.pop(key) for key in keys}
+        return sum(freed_bytes(going, staying.values()).values())
+
+    def taken_by(self, images: Iterable[Image]) -> int:
+        """Return the bytes of images with all they stand on; what they share is counted once."""
+        names = {(one.owner, one.name) for one in images}
+        layers: dict[str, int] = {}
+        for (owner, name, _), found in self._plans.layers().items():
+            layers |= found if (owner, name) in names else {}
+        return sum(layers.values())
 
     def test_of(self, image: Image, number: object) -> Job | None:
         """Return the start-test that a publication waits for."""
@@ -234,6 +255,11 @@ def _publication(
     if chosen is None or image.version(chosen) is None:
         raise _no_version(chosen)
     return {"visibility": PUBLISHED, "published": chosen}
+
+
+def _unpublished(image: Image, wanted: dict[str, Any]) -> bool:
+    """Say whether a change takes an image from everybody."""
+    return (image.visibility, wanted.get("visibility")) == (PUBLISHED, PRIVATE)
 
 
 def _no_version(number: object) -> NotFound | BadRequest:

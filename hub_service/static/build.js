@@ -45,6 +45,11 @@ function show(form, source, problems) {
       return row;
     }));
   }
+  // Near the button too: on a narrow screen the list is far below it.
+  const refused = document.getElementById("build-refused");
+  const [first] = problems;
+  refused.hidden = !first;
+  if (first) refused.textContent = (first.line ? `${form.dataset.line.replace("{line}", first.line)}: ` : "") + first.message;
   document.getElementById("build-problems").replaceChildren(...problems.map((problem) => {
     const item = document.createElement("li");
     if (problem.line) {

@@ -6,6 +6,13 @@ for (const button of document.querySelectorAll("[data-confirm]")) {
   });
 }
 
+// Whoever names somebody means to share with them.
+for (const field of document.querySelectorAll("[data-chooses]")) {
+  field.addEventListener("input", () => {
+    if (field.value.trim()) document.getElementById(field.dataset.chooses).checked = true;
+  });
+}
+
 const reload = document.querySelector("[data-reload]");
 if (reload) setInterval(() => refresh(reload), 1000 * reload.dataset.reload);
 

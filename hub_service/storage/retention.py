@@ -59,8 +59,7 @@ class Retention:
         if not 1 <= days <= MAX_DAYS:
             raise BadRequest(
                 "invalid_request",
-                sentence("{value} is no number of days: choose 1 to {limit}."),
-                value=days,
+                sentence("Choose a number of days from 1 to {limit}."),
                 limit=MAX_DAYS,
             )
         found = await self._candidates(days)

@@ -1,6 +1,6 @@
 """The repository of images and their versions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -99,6 +99,13 @@ class Catalogue:
             rows = session.scalars(whole(statement).limit(limit + 1)).all()
             following = str(rows[limit - 1].id) if len(rows) > limit else None
             return Page(tuple(image_record(row) for row in rows[:limit]), following)
+
+    def images_with(self, digests: Collection[str]) -> list[Image]:
+        """Return the images that have a version with one of these digests, oldest first."""
+        named = ImageRow.versions.any(VersionRow.digest.in_(digests))
+        statement = select(ImageRow).where(named).order_by(ImageRow.id)
+        with Session(self._engine) as session:
+            return [image_record(row) for row in session.scalars(whole(statement))]
 
     def add_version(
         self,

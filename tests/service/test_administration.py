@@ -153,6 +153,51 @@ async def test_the_forms_of_an_image(
             assert reply.status_code == 422, (odd, field)
 
 
+async def test_what_images_share_is_counted_once(
+    world: World, alice: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    """R and Python stand on the same large layer, and GIS course has its own."""
+    for title, layers in (
+        ("R", {"big": 900_000_000, "r": 2_000_000}),
+        ("Python", {"big": 900_000_000, "python": 3_000_000}),
+    ):
+        world.agent.result = {"new_layers": layers}
+        await world.saved(alice, title)
+    pages = page_client(world, "token-of-root")
+    assert "3 images, 905 MB in all" in (await pages.get("admin/images")).text
+    mine = page_client(world, "token-of-alice")
+    page = (await mine.get("images/alice/r")).text
+    assert "Delete R with its 2 versions, which frees up to 2 MB?" in page
+    assert (await alice.delete("/images/alice/r")).json() == {"freed_bytes": 2_000_100}
+    page = (await mine.get("images/alice/python")).text
+    assert "which frees up to 903 MB?" in page
+
+
+async def test_whoever_names_somebody_shares_and_is_told(
+    world: World, alice: httpx.AsyncClient
+) -> None:
+    page = "images/alice/gis-course"
+    mine = page_client(world, "token-of-alice")
+
+    async def shared(visibility: str, users: str, groups: str = "") -> str:
+        form = {"visibility": visibility, "users": users, "groups": groups}
+        reply = await mine.post(page, data={**form, "act": "share"})
+        assert reply.status_code == 302, reply.text
+        shown = await mine.get(f"{world.url}{reply.headers['location']}")
+        assert '<div class="alert alert-success" role="status">Saved.' in shown.text
+        return str((await alice.get(IMAGE)).json()["visibility"])
+
+    assert await shared("private", "") == "private"
+    assert await shared("private", "bob") == "shared"
+    # Those who were named before do not change what was chosen.
+    assert await shared("private", "bob") == "private"
+    assert await shared("private", "bob", "gis") == "shared"
+    assert await shared("private", "") == "private"
+    french = page_client(world, "token-of-alice", "fr")
+    assert "Enregistré." in (await french.get(f"{page}?done=saved")).text
+    assert "alert-success" not in (await mine.get(f"{page}?done=other")).text
+
+
 async def test_jobs_are_found_by_person_kind_and_state(
     world: World, alice: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
@@ -176,6 +221,7 @@ async def test_jobs_are_found_by_person_kind_and_state(
     pages = page_client(world, "token-of-root")
     page = (await pages.get("admin/jobs?state=failed&q=alice")).text
     assert "Broken" in page and "GIS course" not in page
+    assert '<td class="text-nowrap">Save</td>' in page
     assert "Nothing matches." in (await pages.get("admin/jobs?kind=build")).text
 
 
@@ -227,6 +273,9 @@ async def test_everything_an_administrator_does_is_in_the_audit(
     for link in ("admin/people", "admin/retention/1", "admin/order"):
         assert f'href="/services/desktops/{link}"' in page
     assert "gpu 1" in page
+    for words in ("changed an image", "set a quota", "cancelled a job"):
+        assert f"<td>{words}</td>" in page
+    assert "<code>" not in page
     some = (await pages.get("admin/audit?action=image.delete")).text
     assert "alice/r" in some and "retention:1" not in some
 
@@ -243,6 +292,8 @@ async def test_last_starts_are_among_the_images(
     assert "never" in page and "just now" in page
     mine = (await page_client(world, "token-of-alice").get("")).text
     assert "started just now" in mine
+    french = (await page_client(world, "token-of-alice", "fr").get("")).text
+    assert "privée" in french and "démarrée à l’instant" in french
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hub_service.models import Person
 from hub_service.rules.quota import Quota
 from tests.axe import RULES, SCRIPT, needs_axe
 from tests.fakes.hub import ADMIN, READ, WRITE
-from tests.service.conftest import PREFIX, World
+from tests.service.conftest import BASE, PREFIX, World
 from tests.service.test_database import version
 from tests.service.test_package_changes import packages
 
@@ -30,7 +30,7 @@ SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", "test-results/screenshots"))
 WIDE = {"width": 1280, "height": 900}
 ROOT = Person("root", admin=True)
 MINE = ["", "images/alice/gis", "images/alice/gis/versions/3"]
-MINE += ["images/alice/gis/compare?from=1&to=3"]
+MINE += ["images/alice/gis/compare?from=1&to=3", "desktops"]
 THEIRS = ["images", "order", "people", "retention", "retention/1", "jobs", "audit"]
 
 Open = Callable[..., Awaitable[Page]]
@@ -103,6 +103,8 @@ async def open_page(world: World) -> AsyncIterator[Open]:
         pytest.skip("needs Chromium: apt install chromium")
     fill(world)
     world.hub.add_user("alice", READ, WRITE, groups=("geographers",))
+    world.hub.add_server("alice", user_options={"session": "customise"})
+    world.cluster.add_session("alice", image=BASE)
     world.hub.add_user("root", READ, WRITE, ADMIN)
     assert world.services
     await world.services.retention.dry_run(ROOT, 30)
@@ -190,6 +192,34 @@ async def test_the_picture_is_chosen_by_keyboard(open_page: Open) -> None:
     await page.keyboard.press("Enter")
     await expect(page.locator(".desktop-tag")).to_have_text(["atlas"])
     await expect(page.locator("input[value=chart-line]")).to_be_checked()
+
+
+async def test_naming_somebody_chooses_to_share(open_page: Open) -> None:
+    page = await open_page("root", "images/alice/gis")
+    await page.check("#visibility-private")
+    await page.locator("button[value=share]").click()
+    await expect(page.locator("[role=status]")).to_have_text("Saved.")
+    await page.locator("#users").press_sequentially("bob")
+    await expect(page.locator("#visibility-shared")).to_be_checked()
+    await page.get_by_role("button", name="Save").nth(1).click()
+    await expect(page.locator("[role=status]")).to_have_text("Saved.")
+    await expect(page.locator("#visibility-shared")).to_be_checked()
+
+
+async def test_a_desktop_is_stopped_after_a_question(open_page: Open) -> None:
+    page = await open_page("alice", "desktops")
+    stop = page.get_by_role("button", name="Stop My desktop")
+    await stop.click()
+    # Whoever does not confirm stops nothing.
+    await expect(page.locator("main")).to_contain_text(
+        "remote-desktop · to customise it"
+    )
+    page.on("dialog", lambda dialog: dialog.accept())
+    await stop.click()
+    await expect(page.locator("[role=status]")).to_have_text(
+        "The desktop is being stopped."
+    )
+    await expect(page.locator("main")).to_contain_text("No desktop of yours")
 
 
 async def test_two_versions_are_compared_from_the_images_page(open_page: Open) -> None:

@@ -84,6 +84,11 @@ def test_every_problem_is_named() -> None:
     ]
 
 
+def test_short_names_are_proposed() -> None:
+    [problem] = problems("FROM alpine\n", OFFERED)
+    assert problem.values == {"image": "alpine", "offered": "remote-desktop"}
+
+
 def test_the_reader_that_a_file_asks_for_is_left_out_and_lines_stay() -> None:
     text = (
         "# syntax=docker/dockerfile:1\n# escape=`\nFROM remote-desktop\nRUN a `\n b\n"

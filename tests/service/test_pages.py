@@ -103,6 +103,7 @@ def test_every_sentence_is_translated(package: str) -> None:
     for english, french in known.items():
         places = re.findall(r"{\w+}", english)
         assert sorted(places) == sorted(re.findall(r"{\w+}", french)), english
+        assert package == "desktops_cli" or not re.search(r"\w'\w", french), french
 
 
 async def test_a_restart_logs_nobody_out(neighbours: World) -> None:
@@ -167,3 +168,18 @@ def test_the_words_of_an_agents_end_are_whole() -> None:
     kept = {"code": "secret_found", "agent": True, "text": "", "values": {}}
     error = {**kept, "details": {"path": "/home/jovyan/{a}.db"}}
     assert "/home/jovyan/{a}.db" in error_view(error, translator("x", "en"))["message"]
+
+
+async def test_what_a_dockerfile_may_not_say_is_told_beside_the_button(
+    world: World,
+) -> None:
+    world.alice()
+    client = page_client(world, "token-of-alice")
+    form = {"way": "dockerfile", "title": "X", "dockerfile": "FROM alpine\n"}
+    page = await client.post("build", data=form)
+    words = "alpine is not one of the tested images. Choose one of: remote-desktop."
+    assert page.status_code == 422
+    alert = f'id="build-refused" role="alert">Line 1: {words}</div>'
+    assert alert in page.text
+    assert page.text.index(alert) < page.text.index('id="build-button"')
+    assert 'id="build-refused" hidden>' in (await client.get("build")).text

@@ -172,3 +172,32 @@ async def test_the_administrators_pages(
     assert await profiles_of(world, "bob") == {}
     french = await page_client(world, "token-of-root", "fr").get("admin")
     assert "Demandes" in french.text
+
+
+async def test_what_is_unpublished_stays_with_those_it_is_shared_with(
+    world: World, alice: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    share = {"visibility": "shared", "shared_with": {"users": ["bob"], "groups": []}}
+    await alice.patch(IMAGE, json=share)
+    pages = page_client(world, "token-of-root")
+    form = {"owner": "alice", "name": "gis-course", "number": "1"}
+
+    async def visibility_after(act: str) -> str:
+        reply = await pages.post("admin/images", data={**form, "act": act})
+        assert reply.status_code == 302, reply.text
+        return str((await alice.get(IMAGE)).json()["visibility"])
+
+    assert await visibility_after("publish") == "published"
+    assert "Those it is shared with keep it." in (await pages.get("admin/images")).text
+    assert await visibility_after("unpublish") == "shared"
+    assert await profiles_of(world, "bob") == {"gis-course": 1}
+    await admin.patch(IMAGE, json={"visibility": "published"})
+    reply = await admin.patch(IMAGE, json={"visibility": "private"})
+    assert reply.json()["visibility"] == "shared"
+    await admin.patch(IMAGE, json={"visibility": "published"})
+    nobody = {"visibility": "private", "shared_with": {"users": [], "groups": []}}
+    assert (await admin.patch(IMAGE, json=nobody)).json()["visibility"] == "private"
+    assert await visibility_after("publish") == "published"
+    assert "Only alice can start it then." in (await pages.get("admin/images")).text
+    assert await visibility_after("unpublish") == "private"
+    assert await profiles_of(world, "bob") == {}

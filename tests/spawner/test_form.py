@@ -36,6 +36,13 @@ def test_a_card_shows_what_an_image_is() -> None:
         assert words in html
 
 
+def test_a_card_of_ones_own_says_so_of_itself_alone() -> None:
+    html = form(Answer([ENTRY], 1.0, fresh=True), "fr")
+    facts = html.partition('class="desktops-facts">')[2]
+    assert "à moi" in facts and "les miens" not in facts
+    assert 'data-filter="mine" aria-pressed="false">les miens</button>' in html
+
+
 def test_a_card_shows_the_desktop_as_it_was_seen() -> None:
     html = form(Answer([ENTRY, {**ENTRY, "picture": ""}], 1.0, fresh=True))
     link = "/services/desktops/picture?until=1&amp;signature=x"
