@@ -31,7 +31,8 @@ class Transport:
 
     - a redirect or a Location is followed to the registry itself and to allowed hosts only,
       and the credentials are never sent to another host than the registry's;
-    - a 401 is answered once for each request;
+    - a 401 is answered twice for each request: a new token may have run out, too, when the
+      registry has just thrown all of them away;
     - answers below 500, except 401, 403 and 429, are given back for the caller to judge.
     """
 
@@ -114,9 +115,9 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         timeout: httpx.Timeout = TIMEOUT,
     ) -> AsyncIterator[httpx.Response]:
-        """One exchange; redirects of GET and HEAD and one 401 are dealt with here."""
+        """One exchange; redirects of GET and HEAD and 401 are dealt with here."""
         replayable = content is None or isinstance(content, bytes)
-        url, answered = self.url.join(path), False
+        url, answered = self.url.join(path), 0
         try:
             for _ in range(REDIRECTS):
                 request = self._http.build_request(
@@ -131,8 +132,8 @@ class Transport:
                     request, stream=True, follow_redirects=False
                 )
                 try:
-                    if response.status_code == 401 and replayable and not answered:
-                        answered = True
+                    if response.status_code == 401 and replayable and answered < 2:
+                        answered += 1
                         if await self._authorizer.answer(
                             challenges_of(response), scopes
                         ):
