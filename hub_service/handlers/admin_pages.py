@@ -81,7 +81,7 @@ class RequestPage(PageHandler):
             scans=self.services.scans.enabled,
             test=self.views.job(test, self._) if test else None,
             approved=bool(test and test.request.get("approval")),
-            image=self.views.image(request.image, self.person.name),
+            image=self.views.image(request.image),
             error=error,
             reason=self.get_body_argument("reason", ""),
         )
@@ -101,7 +101,7 @@ class AdminImagesPage(PageHandler):
         images = sorted(page.items, key=ORDERS.get(order, ORDERS["newest"]))
         rows = [
             {
-                **self.views.image(image, self.person.name),
+                **self.views.image(image),
                 "bytes": image.bytes,
             }
             for image in images

@@ -26,7 +26,7 @@ class ImagePage(PageHandler):
         problem = self.services.kubeflow.problem
         self.show(
             "image.html",
-            image=self.views.image(image, self.person.name),
+            image=self.views.image(image),
             versions=[self._version(image, one) for one in image.versions],
             test=self._test(image),
             names=self.names_of(*image.versions),

@@ -33,7 +33,7 @@ class ImagesHandler(ApiHandler):
             cursor=self.get_query_argument("cursor", ""),
         )
         seen = [as_seen_by(self.person, image) for image in page.items]
-        items = [self.views.image(image, self.person.name) for image in seen]
+        items = [self.views.image(image) for image in seen]
         self.send({"items": items, "next": page.next})
 
 
@@ -44,7 +44,7 @@ class ImageHandler(ApiHandler):
     async def get(self, owner: str, name: str) -> None:
         """Return an image."""
         image = self.services.images.seen(self.person, owner, name)
-        self.send(self.views.image(image, self.person.name))
+        self.send(self.views.image(image))
 
     @needs_scope(WRITE)
     async def patch(self, owner: str, name: str) -> None:
@@ -55,7 +55,7 @@ class ImageHandler(ApiHandler):
         wanted = changes.get("published_version", image.published)
         waits = changes.get("visibility", image.visibility) != image.visibility
         status = 202 if waits or wanted != image.published else 200
-        self.send(self.views.image(image, self.person.name), status=status)
+        self.send(self.views.image(image), status=status)
 
     @needs_scope(WRITE)
     async def delete(self, owner: str, name: str) -> None:

@@ -141,8 +141,8 @@ class ImagesPage(PageHandler):
         ]
         self.show(
             "images.html",
-            mine=[self.views.image(image, name) for image in ([] if cursor else mine)],
-            others=[self.views.image(image, name) for image in others],
+            mine=[self.views.image(image) for image in ([] if cursor else mine)],
+            others=[self.views.image(image) for image in others],
             later=bool(cursor),
             next=page.next,
             jobs=[self.views.job(job, self._) for job in jobs],

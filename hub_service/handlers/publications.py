@@ -13,7 +13,7 @@ class PublicationHandler(ApiHandler):
 
     def view(self, request: PublicationRequest) -> dict[str, object]:
         """Return a request's wire form, with the links of its image."""
-        image = self.views.image(request.image, self.person.name)
+        image = self.views.image(request.image)
         test = self.services.publishing.test_of(request)
         return {
             **request.to_dict(),

@@ -16,7 +16,7 @@ class VersionPage(PageHandler):
         version = images.version(self.person, owner, name, int(number))
         self.show(
             "version.html",
-            image=self.views.image(image, self.person.name),
+            image=self.views.image(image),
             version=version.to_dict(),
             names=self.names_of(version),
             findings=self.services.scans.shown(version),
@@ -39,7 +39,7 @@ class ComparePage(PageHandler):
         found = images.compare(self.person, owner, name, first, second)
         self.show(
             "compare.html",
-            image=self.views.image(image, self.person.name),
+            image=self.views.image(image),
             comparison=found.to_dict(),
             names=self.names_of(found.first, found.second),
             numbers=[one.number for one in image.versions],

@@ -152,8 +152,8 @@ class Views:
         self.hub_prefix = hub_prefix
         self._pictures = pictures
 
-    def image(self, image: Image, user: str) -> dict[str, Any]:
-        """Return an image's wire form with its links for this user."""
+    def image(self, image: Image) -> dict[str, Any]:
+        """Return an image's wire form with its links."""
         page = image_path(image.owner, image.name)
         links = {
             "self": f"{self.prefix}api/v1/{page}",
