@@ -31,6 +31,8 @@ WIDE = {"width": 1280, "height": 900}
 ROOT = Person("root", admin=True)
 MINE = ["", "images/alice/gis", "images/alice/gis/versions/3"]
 MINE += ["images/alice/gis/compare?from=1&to=3", "desktops"]
+# An older version of it runs: this page asks.
+MINE += ["start/alice/gis"]
 THEIRS = ["images", "order", "people", "retention", "retention/1", "jobs", "audit"]
 
 Open = Callable[..., Awaitable[Page]]
@@ -105,6 +107,10 @@ async def open_page(world: World) -> AsyncIterator[Open]:
     world.hub.add_user("alice", READ, WRITE, groups=("geographers",))
     world.hub.add_server("alice", user_options={"session": "customise"})
     world.cluster.add_session("alice", image=BASE)
+    older = world.services.catalogue.image("alice", "gis") if world.services else None
+    assert older is not None
+    world.hub.add_server("alice", "gis")
+    world.cluster.add_session("alice", "gis", image=older.versions[-1].reference)
     world.hub.add_user("root", READ, WRITE, ADMIN)
     assert world.services
     await world.services.retention.dry_run(ROOT, 30)
