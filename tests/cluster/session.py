@@ -1,5 +1,6 @@
 """A running session whose saves a test follows."""
 
+import uuid
 from typing import Any
 
 from playwright.sync_api import Page
@@ -18,8 +19,12 @@ class Desktop:
         self.pod = cluster.pod_of(user)
 
     def save(self, title: str, **fields: Any) -> Any:
-        """Ask for a save, as the person's browser."""
-        body = {"server": {"user": self.user}, "image": title, **fields}
+        """Ask for a save of everything, as the person's browser.
+
+        With a choice of its own: what is kept of the save before fits only the same choices.
+        """
+        choice = {"exclude": [f"/nothing/{uuid.uuid4().hex}"]}
+        body = {"server": {"user": self.user}, "image": title, **choice, **fields}
         return post(self.page, "/commits", body)
 
     def delete(self, image: str) -> None:

@@ -83,7 +83,7 @@ def test_a_save_from_the_page_with_live_progress(person: Person, shoot: Shoot) -
     expect(page.locator("#job-running")).to_be_hidden()
     shoot(page, "job-end")
     link = page.locator("#job-succeeded a").first.get_attribute("href") or ""
-    assert link.startswith("/hub/spawn/")
+    assert link == f"{PREFIX}start/{person.name}/ete-a-l-ile"
     assert person.complaints == []
 
 
