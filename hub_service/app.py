@@ -57,7 +57,7 @@ class HubService(ServiceSettings):
     async def main(self) -> None:
         """Serve and reconcile; end cleanly on SIGTERM and SIGINT."""
         engine = open_database(self.database_url)
-        auth = HubOAuth.instance(parent=self)
+        auth = HubOAuth.instance(parent=self, cache_max_age=self.person_cache)
         cluster = Cluster.in_cluster(
             self.namespace, container=self.container_name, agent_port=self.agent_port
         )

@@ -47,6 +47,15 @@ class ServiceSettings(Application):
         config=True,
         help="The container of a pod that is the desktop. Only set this for other spawners.",
     )
+    person_cache = Integer(
+        30,
+        min=0,
+        config=True,
+        help="""
+        Seconds for which JupyterHub is not asked again who somebody is, and in which groups.
+        So long may a person who was taken out of a group still see what is shared with it.
+        """,
+    )
     agent_port = Integer(8090, config=True, help="The port of the snapshot agents.")
     agent_token_file = Unicode(
         "/var/run/secrets/desktops/agent-token",
