@@ -169,6 +169,7 @@ class Assembly:
         settings = BuildSettings(
             template=_template(self._settings.build_template_file),
             bases=self._settings.build_bases,
+            titles=self._settings.build_titles,
             running=self._settings.builds_running,
             waiting=self._settings.builds_waiting,
             waiting_in_all=self._settings.builds_waiting_in_all,

@@ -64,7 +64,8 @@ class Services(Stores):
     @property
     def origins(self) -> Origins:
         """Knows what people call the images that something was started from."""
-        return Origins(self.catalogue, self.builds.settings.bases)
+        settings = self.builds.settings
+        return Origins(self.catalogue, settings.bases, settings.choices)
 
     def published_changed(self) -> None:
         """Let those know who follow what everybody may start, and who tries it first."""

@@ -101,6 +101,12 @@ class ServiceSettings(Application):
         config=True,
         help="What a Dockerfile may have behind FROM, and the image that each name means.",
     )
+    build_titles = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        config=True,
+        help="What people read instead of such a name; one without a title is read as it is.",
+    )
     builds_running = Integer(
         2,
         config=True,

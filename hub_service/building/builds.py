@@ -57,6 +57,8 @@ class BuildSettings:
     """The chart's `job`, `claim` and `files`; None = no builds here."""
     bases: Mapping[str, str] = field(default_factory=dict)
     """What may be written behind FROM -> the image that is meant."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What may be written behind FROM -> what people read."""
     running: int = 2
     waiting: int = 5
     waiting_in_all: int = 50
@@ -65,6 +67,11 @@ class BuildSettings:
     def offered(self) -> dict[str, str]:
         """The short names, and the images' own."""
         return {**self.bases, **{image: image for image in self.bases.values()}}
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What may be written behind FROM, each with its title."""
+        return {slug: self.titles.get(slug, slug) for slug in self.bases}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The page "Build an image"."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hub_service.building.builds import BuildRequest
@@ -58,13 +59,14 @@ class BuildPage(PageHandler):
     def _ask(
         self, way: str, given: dict[str, Any], error: dict[str, Any] | None = None
     ) -> None:
-        bases = self.services.builds.settings.bases
+        settings = self.services.builds.settings
         self.show(
             "build.html",
-            enabled=self.services.builds.settings.template is not None,
+            enabled=settings.template is not None,
             way=way,
             given=given,
-            bases=list(bases),
+            bases=settings.choices,
+            bases_named=_named(settings.choices),
             error=error,
             problems=error["details"].get("problems", []) if error else [],
         )
@@ -79,6 +81,14 @@ def _given(job: Job) -> dict[str, Any]:
         "dockerfile": job.request["dockerfile"],
         "stage": not job.request.get("activate", True),
     }
+
+
+def _named(choices: Mapping[str, str]) -> str:
+    """Return what is written behind FROM, with what it is called elsewhere."""
+    return ", ".join(
+        slug if slug == title else f"{slug} ({title})"
+        for slug, title in choices.items()
+    )
 
 
 def _text(way: str, given: dict[str, Any]) -> str:

@@ -22,13 +22,20 @@ class Origins:
     """Finds the words for references.
 
     - the catalogue's title is told to who may see that image
-    - of the tested images it is the short name that stands behind FROM
+    - of the tested images it is the title on their cards
     - of all others it is the end of the reference, without the registry
     """
 
-    def __init__(self, catalogue: Catalogue, bases: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        bases: Mapping[str, str],
+        titles: Mapping[str, str],
+    ) -> None:
+        """`bases` has the tested images by their short names, `titles` those names' titles."""
         self._catalogue = catalogue
         self._bases = bases
+        self._titles = titles
 
     def known(
         self, person: Person, images: Iterable[Mapping[str, Any]]
@@ -42,13 +49,17 @@ class Origins:
                     named = Origin(image.title, version.number)
                     found.setdefault(version.digest, named)
         return {
-            name: found.get(digest) or Origin(base_title(name, self._bases))
+            name: found.get(digest) or Origin(self._title(name))
             for name, digest in digests.items()
         }
 
+    def _title(self, reference: str) -> str:
+        name = short_name(reference, self._bases)
+        return self._titles.get(name, name)
 
-def base_title(reference: str, bases: Mapping[str, str]) -> str:
-    """Return what people call an image by its reference alone.
+
+def short_name(reference: str, bases: Mapping[str, str]) -> str:
+    """Return the shortest name of an image that its reference alone tells.
 
     The registry's host differs between who pushes and who pulls; a tested image of before has
     another tag.

@@ -309,6 +309,13 @@ def test_a_hub_without_start_tests_or_builds_makes_no_jobs(render: Render) -> No
     assert may(render(without)) == {"pods"}
 
 
+def test_the_service_knows_the_titles_of_the_base_images(render: Render) -> None:
+    text = render(EVERYTHING)["ConfigMap", "hub-service"]["data"]["config.json"]
+    settings = json.loads(text)["HubService"]
+    assert settings["build_bases"] == {"base": "example.org/base:1"}
+    assert settings["build_titles"] == {"base": "Base"}
+
+
 def test_what_an_administrator_leaves_out_reaches_the_agent(render: Render) -> None:
     chosen = {"leaveOut": ["/srv/keys", "~/.mytool/*.pem"], "keep": ["~/.npmrc"]}
     objects = render({"snapshotAgent": chosen})

@@ -139,6 +139,7 @@ class World:
             reconcile_interval=0.02,
             build_template_file=str(TEMPLATE),
             build_bases={"remote-desktop": BASE},
+            build_titles={"remote-desktop": "Remote Desktop"},
             cleanup_template_file=str(CLEANUP),
             cleanup_hour=-1,
             kubeflow_namespace="kubeflow",

@@ -218,7 +218,7 @@ async def test_a_desktop_is_stopped_after_a_question(open_page: Open) -> None:
     await stop.click()
     # Whoever does not confirm stops nothing.
     await expect(page.locator("main")).to_contain_text(
-        "remote-desktop · to customise it"
+        "Remote Desktop · to customise it"
     )
     page.on("dialog", lambda dialog: dialog.accept())
     await stop.click()

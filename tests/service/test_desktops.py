@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub_service.images.origins import base_title
+from hub_service.images.origins import short_name
 from tests.fakes.hub import READ, WRITE
 from tests.service.conftest import BASE, World
 from tests.service.test_database import version
@@ -12,7 +12,7 @@ BASES = {"remote-desktop": BASE, "r": "example.org/desktops/r:1"}
 
 
 @pytest.mark.parametrize(
-    ("reference", "title"),
+    ("reference", "name"),
     [
         (BASE, "remote-desktop"),
         (f"{BASE}@sha256:{'a' * 64}", "remote-desktop"),
@@ -22,8 +22,8 @@ BASES = {"remote-desktop": BASE, "r": "example.org/desktops/r:1"}
         ("base", "base"),
     ],
 )
-def test_a_reference_has_a_name(reference: str, title: str) -> None:
-    assert base_title(reference, BASES) == title
+def test_a_reference_has_a_name(reference: str, name: str) -> None:
+    assert short_name(reference, BASES) == name
 
 
 async def test_a_desktop_says_what_it_is_and_is_stopped(world: World) -> None:
@@ -37,7 +37,7 @@ async def test_a_desktop_says_what_it_is_and_is_stopped(world: World) -> None:
     world.cluster.add_session("alice", "work", image=BASE)
     page = (await client.get("desktops")).text
     assert "GIS &amp; R, version 3 · to customise it" in page
-    assert "remote-desktop · to work in it" in page
+    assert "Remote Desktop · to work in it" in page
     assert "What you have not saved as an image is gone" in page
     assert "Your home folder is kept" in page
     reply = await client.post("desktops", data={"server": "work"})
@@ -81,6 +81,6 @@ async def test_pages_name_what_a_version_was_started_from(world: World) -> None:
     for path in ("", "/versions/2", "/compare?from=1&to=2"):
         page = (await client.get(f"images/alice/gis{path}")).text
         assert ">GIS, version 1</span>" in page, path
-        assert f'<span title="{origin["name"]}">remote-desktop</span>' in page, path
+        assert f'<span title="{origin["name"]}">Remote Desktop</span>' in page, path
     page = (await client.get("images/alice/gis/versions/3")).text
     assert "Secret plans" not in page and ">secret</span>" in page

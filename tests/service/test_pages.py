@@ -183,3 +183,14 @@ async def test_what_a_dockerfile_may_not_say_is_told_beside_the_button(
     assert alert in page.text
     assert page.text.index(alert) < page.text.index('id="build-button"')
     assert 'id="build-refused" hidden>' in (await client.get("build")).text
+
+
+async def test_a_base_image_is_chosen_by_its_title(world: World) -> None:
+    world.alice()
+    client = page_client(world, "token-of-alice")
+    page = (await client.get("build")).text
+    assert '<option value="remote-desktop">Remote Desktop</option>' in page
+    assert "FROM" not in page
+    page = (await client.get("build?way=dockerfile")).text
+    assert "Behind FROM you may write: remote-desktop (Remote Desktop)." in page
+    assert ">FROM remote-desktop\n</textarea>" in page

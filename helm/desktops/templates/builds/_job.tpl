@@ -5,6 +5,13 @@
 {{- toJson $bases }}
 {{- end }}
 
+{{- /* What people read instead of those slugs. */ -}}
+{{- define "desktops.build-titles" -}}
+{{- $titles := dict }}
+{{- range .Values.desktops.baseImages }}{{ $_ := set $titles .slug .title }}{{ end }}
+{{- toJson $titles }}
+{{- end }}
+
 {{- define "desktops.build-registry-env" -}}
 - { name: REGISTRY_URL, value: {{ include "desktops.registry-url" . | quote }} }
 - { name: REGISTRY_PREFIX, value: {{ .Values.registry.prefix | quote }} }
