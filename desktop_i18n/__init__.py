@@ -4,16 +4,40 @@ Catalogues are gettext .po files read as they are, so that no compiled file is
 kept beside them. English is the language of the source: it has no catalogue.
 """
 
-from collections.abc import Callable
 from functools import cache
+from gettext import GNUTranslations, NullTranslations
 from importlib import resources
+from io import BytesIO
 
 from babel import negotiate_locale
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 LANGUAGES = ("en", "fr")
 
-Translate = Callable[..., str]
+
+class Translate:
+    """Says the sentences of one package in one language; called `_` wherever it is used.
+
+    A sentence without a translation stays English, so a page is never half empty; the tests
+    find such a sentence.
+    """
+
+    def __init__(self, known: NullTranslations) -> None:
+        self._known = known
+
+    def __call__(self, sentence: str, /, **values: object) -> str:
+        """Translate a sentence and fill in its named values."""
+        text = self._known.gettext(sentence)
+        return text.format(**values) if values else text
+
+    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
+        """Translate a sentence about `count` things, which is filled in too.
+
+        The language's own rule decides: French has its singular for nothing, English has not.
+        """
+        text = self._known.ngettext(one, many, count)
+        return text.format(count=count, **values)
 
 
 def language_of(accept_language: str) -> str:
@@ -38,31 +62,18 @@ def language_of(accept_language: str) -> str:
 
 
 @cache
-def messages(package: str, language: str) -> dict[str, str]:
-    """Read the catalogue `locale/<language>.po` of a package; English is empty."""
+def catalogue(package: str, language: str) -> NullTranslations:
+    """Read the catalogue `locale/<language>.po` of a package; English has none."""
     if language == "en":
-        return {}
-    with resources.files(package).joinpath(f"locale/{language}.po").open(
-        "rb"
-    ) as stream:
-        catalogue = read_po(stream, locale=language)
-    return {
-        str(entry.id): str(entry.string)
-        for entry in catalogue
-        if entry.id and entry.string
-    }
+        return NullTranslations()
+    file = resources.files(package).joinpath(f"locale/{language}.po")
+    compiled = BytesIO()
+    with file.open("rb") as stream:
+        write_mo(compiled, read_po(stream, locale=language))
+    compiled.seek(0)
+    return GNUTranslations(compiled)
 
 
 def translator(package: str, language: str) -> Translate:
-    """Return `_`: it translates a sentence of the package and fills in its named values.
-
-    A sentence without a translation stays English, so a page is never half empty;
-    the tests find such a sentence.
-    """
-    known = messages(package, language)
-
-    def translate(sentence: str, **values: object) -> str:
-        text = known.get(sentence, sentence)
-        return text.format(**values) if values else text
-
-    return translate
+    """Return what says a package's sentences in a language."""
+    return Translate(catalogue(package, language))

@@ -1,18 +1,37 @@
 """The language of the person at the terminal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
-Translate = Callable[..., str]
+
+class Translate(Protocol):
+    """Says the command's sentences in one language."""
+
+    def __call__(self, sentence: str, /, **values: object) -> str:
+        """Say a sentence with its named values."""
+
+    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
+        """Say a sentence about `count` things."""
+
+
+class English:
+    """Says them as they are written."""
+
+    def __call__(self, sentence: str, /, **values: object) -> str:
+        """Fill in the named values."""
+        return sentence.format(**values) if values else sentence
+
+    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
+        """Choose between the two, and fill in `count` and the other values."""
+        return self(one if count == 1 else many, count=count, **values)
+
+
+plain = English()
 
 
 def sentence(text: str) -> str:
     """Mark a sentence for the catalogues where it is not translated yet."""
     return text
-
-
-def plain(text: str, **values: object) -> str:
-    """Say it in English."""
-    return text.format(**values) if values else text
 
 
 def locale_of(environ: Mapping[str, str]) -> str:

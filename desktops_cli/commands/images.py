@@ -99,8 +99,11 @@ def remove(run: Run) -> None:
     path = image_path(image.owner, image.name)
     if image.number is None:
         count = run.client.get(path)["versions"]
-        question = _(
-            "Delete {image} with all its versions ({count})?", image=image, count=count
+        question = _.ngettext(
+            "Delete {image} with its version?",
+            "Delete {image} with its {count} versions?",
+            count,
+            image=image,
         )
     else:
         path = f"{path}/versions/{image.number}"

@@ -330,7 +330,7 @@ class Builds:
             raise Conflict(
                 "too_many_builds",
                 sentence(
-                    "{count} builds of yours are under way or waiting. "
+                    "Builds of yours that are under way or waiting: {count}. "
                     "Wait for one of them, or cancel one."
                 ),
                 count=len(mine),
@@ -341,7 +341,7 @@ class Builds:
             raise Conflict(
                 "builds_busy",
                 sentence(
-                    "{count} builds are waiting already, so this hub takes no more just now. "
+                    "Builds that wait already: {count}. This hub takes no more just now. "
                     "Try again in a while."
                 ),
                 count=self.settings.waiting_in_all,

@@ -26,6 +26,7 @@ def render(template: str, *, _: Translate, xsrf: str, **values: Any) -> str:
     page = _environment().get_template(template)
     return page.render(
         _=_,
+        ngettext=_.ngettext,
         bytes=lambda number: people_bytes(number, _),
         age=lambda moment: age(moment, _),
         xsrf=xsrf,

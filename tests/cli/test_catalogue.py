@@ -112,7 +112,7 @@ async def test_deleting_asks_first(alice: Desk) -> None:
     assert (active.code, "Make another one active first" in active.errors) == (1, True)
     french = await alice.later("rm", GIS, typed="oui\n", environ={"LANG": "fr"})
     assert french.code == 0
-    assert "Supprimer alice/gis-course avec toutes ses versions (1) ?" in french.errors
+    assert "Supprimer alice/gis-course avec sa version ?" in french.errors
     assert (await alice.later("rm", GIS, "--yes")).code == 4
 
 

@@ -2,17 +2,21 @@
 
 import dataclasses
 import re
+from importlib import resources
 
 import httpx
 import pytest
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.pofile import read_po
 
-from desktop_i18n import messages, translator
+from desktop_i18n import translator
 from hub_service.pages.views import AGENT_SENTENCES, error_view
 from snapshot_agent import errors as agent_errors
-from tests.fakes.hub import READ, WRITE
+from tests.fakes.hub import ADMIN, READ, WRITE
 from tests.service.conftest import World
 from tests.service.test_database import version
+
+Words = str | tuple[str, ...] | list[str]
 
 
 def page_client(world: World, token: str, language: str = "en") -> httpx.AsyncClient:
@@ -87,6 +91,13 @@ async def test_a_form_saves_and_leads_to_the_job(world: World) -> None:
     )
 
 
+def translations(package: str) -> dict[Words, Words]:
+    """Return a package's French by its English; both have singular and plural, or neither."""
+    with (resources.files(package) / "locale/fr.po").open("rb") as stream:
+        known = read_po(stream, locale="fr")
+    return {one.id: one.string or "" for one in known if one.id}
+
+
 @pytest.mark.parametrize("package", ["hub_service", "desktop_spawner", "desktops_cli"])
 def test_every_sentence_is_translated(package: str) -> None:
     found = extract_from_dir(
@@ -95,15 +106,19 @@ def test_every_sentence_is_translated(package: str) -> None:
         keywords={**DEFAULT_KEYWORDS, "sentence": None},
     )
     # `text` is the parameter in the definition of `sentence` itself.
-    sentences = {str(message) for _, _, message, _, _ in found} - {"text"}
-    known = messages(package, "fr")
+    sentences = {message for _, _, message, _, _ in found} - {"text"}
+    known = translations(package)
     assert len(sentences) > 20
     assert sentences - set(known) == set()
     assert set(known) - sentences == set()
     for english, french in known.items():
-        places = re.findall(r"{\w+}", english)
-        assert sorted(places) == sorted(re.findall(r"{\w+}", french)), english
-        assert package == "desktops_cli" or not re.search(r"\w'\w", french), french
+        wanted = [english] if isinstance(english, str) else english
+        given = [french] if isinstance(french, str) else french
+        assert len(wanted) == len(given)
+        places = [sorted(re.findall(r"{\w+}", text)) for text in wanted]
+        assert places == [sorted(re.findall(r"{\w+}", text)) for text in given]
+        assert all(given), english
+        assert package == "desktops_cli" or not re.search(r"\w'\w", str(given)), given
 
 
 async def test_a_restart_logs_nobody_out(neighbours: World) -> None:
@@ -194,3 +209,20 @@ async def test_a_base_image_is_chosen_by_its_title(world: World) -> None:
     page = (await client.get("build?way=dockerfile")).text
     assert "Behind FROM you may write: remote-desktop (Remote Desktop)." in page
     assert ">FROM remote-desktop\n</textarea>" in page
+
+
+async def test_one_thing_is_spoken_of_as_one(world: World) -> None:
+    assert world.services
+    catalogue = world.services.catalogue
+    details = {"entries": 1, "changed_bytes": 10**6}
+    one = dataclasses.replace(version(1), details=details)
+    catalogue.add_version("alice", "gis", "GIS", one)
+    client = page_client(world, world.hub.add_user("alice", READ, ADMIN))
+    assert "1 image, " in (await client.get("admin/images")).text
+    page = (await client.get("images/alice/gis/versions/1")).text
+    assert "1 MB in 1 file or folder · compared" in page
+    page = (await client.get("images/alice/gis")).text
+    assert "Delete GIS, which frees up to " in page
+    catalogue.add_version("alice", "gis", "GIS", version(2))
+    page = (await client.get("images/alice/gis")).text
+    assert "Delete GIS with its 2 versions, which frees up to " in page

@@ -114,7 +114,7 @@ async def test_what_is_asked_for_is_scanned_and_shown(world: World) -> None:
         text = (await pages.get(page)).text
         assert "critical 1</span>" in text and "GHSA-abcd" in text, page
         assert "&lt;b&gt;bad&lt;/b&gt;" in text and "<b>bad" not in text
-        assert "1 can be mended by newer packages" in text
+        assert "1 can be mended by a newer package" in text
         assert "database of 2026-11-20" in text
     for page in ("images/alice/gis-course", ""):
         token = "token-of-alice"
