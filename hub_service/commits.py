@@ -28,6 +28,7 @@ from hub_service.models import (
     Job,
     Person,
     Server,
+    Version,
 )
 from hub_service.rules.naming import checked_description
 from hub_service.rules.policy import require_own_server
@@ -113,6 +114,7 @@ class Commits:
         allowance = self._quotas.allowance(person)
         return {
             **preview,
+            "saved_before": self._last_save_of(person, pod) is not None,
             "image": self._suggestion(person, pod),
             "images": [one.to_dict() for one in self._catalogue.targets(person.name)],
             "quota": allowance.to_dict() if allowance.rules else None,
@@ -299,18 +301,20 @@ class Commits:
             include_home=request.include_home,
             exclude=request.exclude,
         )
-        held = self._held_of(person, await self._running_pod(request.server))
-        return max(0, int(preview["bytes"]) - held)
+        last = self._last_save_of(person, await self._running_pod(request.server))
+        held = last.details.get("changed_bytes", 0) if last else 0
+        return max(0, int(preview["bytes"]) - int(held))
 
-    def _held_of(self, person: Person, pod: SessionPod) -> int:
-        """Return the bytes of a session that its last save, which is still there, holds."""
+    def _last_save_of(self, person: Person, pod: SessionPod) -> Version | None:
+        """Return what the last save of a session has made, if that is still there."""
         jobs, _ = self._jobs.latest(person.name, state=SUCCEEDED, kind=COMMIT)
         for job in jobs:
+            if job.request.get("pod_uid") != pod.uid:
+                continue
             image = self._catalogue.image(job.owner, job.image)
-            version = image.version(job.number) if image else None
-            if job.request["pod_uid"] == pod.uid and version:
-                return int(version.details.get("changed_bytes", 0))
-        return 0
+            if image and (version := image.version(job.number)):
+                return version
+        return None
 
     def _suggestion(self, person: Person, pod: SessionPod) -> dict[str, Any] | None:
         """Return the person's own image that this desktop was started from."""

@@ -55,6 +55,8 @@ export interface Preview {
   biggest: PathSize[];
   volumes: string[];
   seconds_estimate: number | null;
+  /** A save of this desktop is there: only what is new since is read and sent. */
+  saved_before: boolean;
   image: (ImageRef & { next_version: number }) | null;
   /** All images of the person: a title of theirs means a new version of it. */
   images: OwnImage[];
@@ -110,7 +112,7 @@ export interface Job {
   message: string | null;
   error: ErrorInfo | null;
   /** At the end of a save that went well; more is in it than is told here. */
-  result: { unchanged?: boolean; changed_while_saved?: string[] } | null;
+  result: { unchanged?: boolean; kept_layers?: number; changed_while_saved?: string[] } | null;
   created: string;
   ended: string | null;
   /** Kept for its owner, who makes it active when they like. */

@@ -58,6 +58,7 @@ PREVIEW: dict[str, Any] = {
         {"path": "/home/jovyan/Downloads/tiles.mbtiles", "bytes": 12_000_000},
     ],
     "volumes": [],
+    "saved_before": False,
     "image": {
         "owner": "alice",
         "name": "gis-course",

@@ -301,14 +301,18 @@ async def test_the_preview_proposes_the_image_that_the_desktop_was_started_from(
     first = (
         await client.post("/commits/preview", json={"server": {"user": "alice"}})
     ).json()
-    assert first["image"] is None
+    assert (first["image"], first["saved_before"]) == (None, False)
     await world.saved(client)
+    again = await client.post("/commits/preview", json={"server": {"user": "alice"}})
+    assert again.json()["saved_before"] is True
     reference = (await client.get("/images/alice/gis-course")).json()["active_version"][
         "reference"
     ]
     world.cluster.add_session("alice", "saved", image=reference)
     server = {"user": "alice", "name": "saved"}
     preview = (await client.post("/commits/preview", json={"server": server})).json()
+    # Another desktop, which has not been saved itself.
+    assert preview["saved_before"] is False
     assert preview["image"] == {
         "owner": "alice",
         "name": "gis-course",

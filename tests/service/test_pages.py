@@ -211,6 +211,18 @@ async def test_a_base_image_is_chosen_by_its_title(world: World) -> None:
     assert ">FROM remote-desktop\n</textarea>" in page
 
 
+async def test_a_second_save_says_what_is_new_and_what_is_all(world: World) -> None:
+    api = world.alice()
+    client = page_client(world, "token-of-alice")
+    compared = "Compared with the image that this desktop was started from."
+    new = "only what is new since then is read and sent."
+    page = (await client.get("save?server=")).text
+    assert compared in page and new not in page
+    await world.saved(api)
+    page = (await client.get("save?server=")).text
+    assert compared in page and new in page
+
+
 async def test_one_thing_is_spoken_of_as_one(world: World) -> None:
     assert world.services
     catalogue = world.services.catalogue

@@ -136,6 +136,7 @@ def test_a_version_may_be_tried_before_others_start_it(
     ("result", "words"),
     [
         ({"unchanged": True}, "Nothing had changed since it was saved before"),
+        ({"kept_layers": 2}, "Only what was new since the save before went"),
         ({"changed_while_saved": ["/var/log/x"]}, "/var/log/x was being written"),
         ({"changed_while_saved": ["/a", "/b"]}, "2 files were being written"),
     ],

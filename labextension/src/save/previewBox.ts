@@ -73,6 +73,7 @@ export class PreviewBox {
     this.element.replaceChildren(
       h("h3", {}, t("will_be_saved")),
       h("p", { class: "numbers" }, summary(preview)),
+      h("p", { class: "quiet" }, t(preview.saved_before ? "changed_since_save" : "changed_since")),
       ...packages(preview),
       ...(preview.home && !preview.home.on_volume && this.includeHome ? [home(preview)] : []),
       ...(biggest ? [biggest] : []),
@@ -109,7 +110,8 @@ const small = (text: string): Node => h("small", {}, text);
 function summary(preview: Preview): string {
   const parts = [t("changed", { bytes: bytes(preview.bytes) }), tn("files", preview.entries)];
   if (preview.seconds_estimate !== null) {
-    parts.push(t("about", { time: seconds(Math.max(1, Math.round(preview.seconds_estimate))) }));
+    const time = seconds(Math.max(1, Math.round(preview.seconds_estimate)));
+    parts.push(t(preview.saved_before ? "at_most" : "about", { time }));
   }
   return parts.join(" · ");
 }

@@ -96,7 +96,8 @@ export function testText(job: Job): string {
 
 export function sentText(job: Job): string {
   if (job.result?.unchanged) return t("unchanged_note");
-  return job.bytes_total ? t("sent", { bytes: bytes(job.bytes_total) }) : "";
+  if (!job.bytes_total) return "";
+  return t(job.result?.kept_layers ? "sent_new" : "sent", { bytes: bytes(job.bytes_total) });
 }
 
 // Files that a program wrote to all the time: what is in the image may be half of a change.
