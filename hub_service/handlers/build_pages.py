@@ -67,6 +67,7 @@ class BuildPage(PageHandler):
             given=given,
             bases=settings.choices,
             bases_named=_named(settings.choices),
+            images=self.services.catalogue.targets(self.person.name),
             error=error,
             problems=error["details"].get("problems", []) if error else [],
         )

@@ -13,6 +13,18 @@ for (const field of document.querySelectorAll("[data-chooses]")) {
   });
 }
 
+// What is asked of a new version makes no sense for a new image: that one has none before it.
+for (const part of document.querySelectorAll("[data-known]")) {
+  const name = document.getElementById(part.dataset.known);
+  const fold = (text) => text.trim().split(/\s+/).join(" ").toLowerCase();
+  const fit = () => {
+    part.hidden = ![...name.list.options].some((one) => fold(one.value) === fold(name.value));
+    part.querySelector("input").disabled = part.hidden;
+  };
+  name.addEventListener("input", fit);
+  fit();
+}
+
 const reload = document.querySelector("[data-reload]");
 if (reload) setInterval(() => refresh(reload), 1000 * reload.dataset.reload);
 

@@ -228,6 +228,20 @@ async def test_a_desktop_is_stopped_after_a_question(open_page: Open) -> None:
     await expect(stop).to_have_count(0)
 
 
+@pytest.mark.parametrize("path", ["build", "save?server="])
+async def test_only_a_new_version_may_be_tried_first(
+    open_page: Open, path: str
+) -> None:
+    page = await open_page("alice", path)
+    stage = page.get_by_label("let me try it first")
+    await page.fill("#title", " géographie ")
+    await expect(stage).to_be_visible()
+    await stage.check()
+    await page.fill("#title", "Something new")
+    await expect(stage).to_be_hidden()
+    await expect(stage).to_be_disabled()
+
+
 async def test_two_versions_are_compared_from_the_images_page(open_page: Open) -> None:
     page = await open_page("alice", "images/alice/gis")
     await page.select_option("#from", "1")

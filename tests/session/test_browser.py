@@ -132,6 +132,21 @@ def test_a_version_may_be_tried_before_others_start_it(
     expect(page.get_by_role("link", name="Make it active…")).to_be_visible()
 
 
+def test_a_new_image_has_no_version_before_to_go_on_with(
+    vnc: XServer, jupyter: JupyterServer, hub: FakeHubService, open_page: OpenPage
+) -> None:
+    page = shown(open_page(jupyter.page_url))
+    page.get_by_role("button", name="Save as desktop image").click()
+    dialog = page.get_by_role("dialog", name="Save as desktop image")
+    dialog.get_by_label("let me try it first").check()
+    dialog.get_by_label("Name").fill("Something new")
+    expect(dialog.get_by_label("let me try it first")).to_be_hidden()
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".steps li").first).to_be_visible()
+    saves = [one["body"] for one in hub.requests if one["what"].endswith("/commits")]
+    assert (saves[-1]["image"], saves[-1]["activate"]) == ("Something new", True)
+
+
 @pytest.mark.parametrize(
     ("result", "words"),
     [

@@ -29,6 +29,7 @@ export class FormView {
   private readonly test = h("input", { type: "checkbox", id: "save-test" });
   private readonly testLabel = check(this.test, t("start_test"));
   private readonly stage = h("input", { type: "checkbox", id: "save-stage" });
+  private readonly stageLabel = check(this.stage, t("stage"));
   private readonly box: PreviewBox;
   private preview: Preview | null = null;
 
@@ -88,7 +89,7 @@ export class FormView {
       h("label", { class: "check" }, this.home, h("span", {}, t("include_home"), this.homeHint)),
       check(this.stopAfter, t("stop_after")),
       this.testLabel,
-      check(this.stage, t("stage")),
+      this.stageLabel,
       this.session.session === "use" && h("p", { class: "note" }, t("use_session_note")),
       h("p", { class: "note" }, t("keeps_running")),
     );
@@ -123,6 +124,8 @@ export class FormView {
 
   private showVersion(): void {
     const known = this.known();
+    // Of a new image there is no version before that others could go on starting.
+    this.stageLabel.hidden = !known;
     if (!this.name.value.trim()) this.version.textContent = t("name_hint");
     else if (known) this.version.textContent = t("new_version", { version: known.next_version });
     else this.version.textContent = t("new_image");
@@ -141,7 +144,7 @@ export class FormView {
       exclude: this.box.excluded,
       stop_after: this.stopAfter.checked,
       start_test: this.test.checked,
-      activate: !this.stage.checked,
+      activate: !known || !this.stage.checked,
     };
   }
 }
