@@ -18,6 +18,7 @@ from hub_service.jobs.advancing import (
     still_going,
     wait,
 )
+from hub_service.jobs.share import share_of
 from hub_service.jobs.targets import target
 from hub_service.models import (
     CANCELLED,
@@ -255,13 +256,16 @@ class Commits:
         return {
             "state": RUNNING,
             "started": job.started or datetime.now(UTC),
-            "progress": _progress(status),
+            "progress": _progress(job, status),
             "silent_since": None,
         }
 
     async def _take(self, job: Job, status: dict[str, Any]) -> dict[str, Any]:
         """Take over what the agent says of a job."""
-        changes: dict[str, Any] = {"progress": _progress(status), "silent_since": None}
+        changes: dict[str, Any] = {
+            "progress": _progress(job, status),
+            "silent_since": None,
+        }
         if status["state"] == "failed":
             error = status["error"]
             told = AgentError(
@@ -356,8 +360,7 @@ def _refuse_second(active: Sequence[Job], server: Server) -> None:
             )
 
 
-def _progress(status: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: status.get(key)
-        for key in ("step", "steps", "bytes_done", "bytes_total", "rate")
-    }
+def _progress(job: Job, status: dict[str, Any]) -> dict[str, Any]:
+    told = ("step", "steps", "bytes_done", "bytes_total", "rate")
+    share = share_of(job, status.get("steps") or ())
+    return {**{key: status.get(key) for key in told}, "share": share}

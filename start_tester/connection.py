@@ -23,12 +23,23 @@ async def page_status(settings: Settings) -> str:
     )
     try:
         reply = await AsyncHTTPClient().fetch(request, raise_error=False)
-    except (OSError, TimeoutError) as error:
-        return f"no connection: {error}"
+    except OSError as error:
+        return f"no connection: {reason_of(error)}"
     if reply.code != 200:
         return f"status {reply.code}: {reply.reason}"
     kind = reply.headers.get("Content-Type", "")
     return "" if kind.startswith("text/html") else f"{kind} instead of a page"
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a failed attempt means: people who wait know no numbers of errors."""
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there yet"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT:g} s"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
 
 
 class DisplayConnection:

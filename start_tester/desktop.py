@@ -8,7 +8,7 @@ from PIL import Image
 from tornado.httpclient import HTTPClientError
 from tornado.websocket import WebSocketError
 
-from start_tester.connection import DisplayConnection, page_status
+from start_tester.connection import DisplayConnection, page_status, reason_of
 from start_tester.errors import StartError
 from start_tester.events import Log
 from start_tester.picture import ENOUGH, colours, image_of, thumbnail
@@ -23,7 +23,7 @@ REST = 1.0
 PATIENCE = 8.0
 """Seconds after which a screen that goes on changing (a clock, a film) is taken as it is."""
 
-BROKEN = (OSError, TimeoutError, HTTPClientError, WebSocketError)
+BROKEN = (OSError, HTTPClientError, WebSocketError)
 Answer = TypeVar("Answer")
 
 
@@ -61,7 +61,7 @@ async def _until(
         except StartError as error:
             failure, why = error, str(error)
         except BROKEN as error:
-            why = str(error) or type(error).__name__
+            why = reason_of(error)
         if why != said:
             log.write(f"not yet: {why}")
             said = why

@@ -275,7 +275,7 @@ class Builds:
                 details={"why": pod.trouble},
             )
         changes = {
-            "progress": progress_of(following.output, pod),
+            "progress": progress_of(job, following.output, pod),
             "silent_since": None,
         }
         # The result is the last that a build tells: its pod may take seconds to be gone.

@@ -6,8 +6,11 @@ from typing import Any
 from hub_service.clients.workloads import WorkloadPod
 from hub_service.errors import Conflict, PublicError, sentence
 from hub_service.jobs.output import BuildOutput
+from hub_service.jobs.share import share_of
+from hub_service.models import Job
 
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
+FROM = re.compile(r"\[.*\] FROM ")
 
 STAGES = {"fetch": "fetch", "guard": "fetch", "build": "build", "push": "push"}
 """Container -> what people are told of."""
@@ -67,35 +70,52 @@ CODES = {
 }
 
 
-def progress_of(output: BuildOutput, pod: WorkloadPod) -> dict[str, Any]:
-    """Return a job's progress: step, steps, bytes."""
+def progress_of(job: Job, output: BuildOutput, pod: WorkloadPod) -> dict[str, Any]:
+    """Return a job's progress: step, steps, bytes, share."""
     step = "fetch"
     for container, stage in STAGES.items():
         if pod.states.get(container, "waiting") != "waiting":
             step = stage
     done, total = output.bytes
-    states = pod.states
-    steps = [
-        {
-            "name": "fetch",
-            "state": states.get("guard", "waiting"),
-            "seconds": _took(output, "fetch", "guard"),
-        },
-        # Which image it was is with the version; here its digest would only hide the step.
-        *({**step, "name": DIGEST.sub("", step["name"])} for step in output.steps),
-        {
-            "name": "push",
-            "state": "done" if output.result else states.get("push", "waiting"),
-            "seconds": _took(output, "push"),
-        },
-    ]
+    counted = {"bytes_done": done, "bytes_total": total} if total else {}
+    steps = _steps(output, pod, step, counted)
     return {
         "step": step,
         "steps": steps,
         "bytes_done": done,
         "bytes_total": total or None,
         "rate": 0,
+        "share": share_of(job, steps),
     }
+
+
+def _steps(
+    output: BuildOutput, pod: WorkloadPod, current: str, counted: dict[str, int]
+) -> list[dict[str, Any]]:
+    """Return the steps; `counted` are the bytes of the base that comes, or of what is sent."""
+    states = pod.states
+    return [
+        {
+            "name": "fetch",
+            "state": states.get("guard", "waiting"),
+            "seconds": _took(output, "fetch", "guard"),
+        },
+        # Which image it was is with the version; here its digest would only hide the step.
+        *(
+            {
+                **step,
+                "name": DIGEST.sub("", step["name"]),
+                **(counted if current == "build" and FROM.match(step["name"]) else {}),
+            }
+            for step in output.steps
+        ),
+        {
+            "name": "push",
+            "state": "done" if output.result else states.get("push", "waiting"),
+            "seconds": _took(output, "push"),
+            **(counted if current == "push" and not output.result else {}),
+        },
+    ]
 
 
 def build_error(output: BuildOutput, pod: WorkloadPod) -> PublicError:

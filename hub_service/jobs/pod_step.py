@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from hub_service.clients.workloads import MADE, WorkloadPod, Workloads
 from hub_service.errors import PublicError, Unavailable
 from hub_service.jobs.follower import BuildFollower, Following, Source
+from hub_service.jobs.share import share_of
 from hub_service.models import Job
 from hub_service.stores.stores import Stores
 
@@ -179,7 +180,13 @@ class PodStep(ABC, Generic[V]):
         known = job.progress.get("steps") or ()
         steps = [one for one in known if one["name"] != self.name]
         steps.append({"name": self.name, "state": state, "seconds": round(seconds, 1)})
-        return {"step": self.name, "steps": steps, "bytes_done": 0, "bytes_total": None}
+        return {
+            "step": self.name,
+            "steps": steps,
+            "bytes_done": 0,
+            "bytes_total": None,
+            "share": share_of(job, steps),
+        }
 
 
 def _seconds(job: Job) -> float:

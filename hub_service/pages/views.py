@@ -218,6 +218,7 @@ class Views:
             "bytes_done": progress.get("bytes_done") or 0,
             "bytes_total": progress.get("bytes_total"),
             "rate": progress.get("rate") or 0,
+            "share": 1 if job.state == SUCCEEDED else progress.get("share") or 0,
             "message": job_message(job, _),
             "error": error_view(job.error, _) if job.error else None,
             "result": job.result,

@@ -81,8 +81,7 @@ function show(place, job) {
   const byId = (id) => document.getElementById(id);
   place.dataset.state = job.state;
   byId("job-message").textContent = job.message;
-  const share = job.state === "succeeded" ? 1 : job.bytes_total ? Math.min(1, job.bytes_done / job.bytes_total) : 0;
-  const percent = Math.round(100 * share);
+  const percent = Math.round(100 * job.share);
   byId("job-bar").hidden = !unfinished(job);
   byId("job-bar").setAttribute("aria-valuenow", percent);
   byId("job-bar").firstElementChild.style.width = `${percent}%`;

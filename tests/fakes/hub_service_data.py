@@ -104,6 +104,7 @@ def new_job(server: dict[str, str], title: str, kind: str = "commit") -> dict[st
         "bytes_done": None,
         "bytes_total": None,
         "rate": None,
+        "share": 0,
         "message": "Waiting for its turn",
         "error": None,
         "result": None,

@@ -85,9 +85,10 @@ async def test_a_build_becomes_the_active_version(world: World) -> None:
     job = (await client.get(f"/jobs/{id}")).json()
     assert (job["kind"], job["step"], job["message"]) == ("build", "build", "Building…")
     assert steps[0] in job["steps"]
+    assert 0 < job["share"] < 0.1
     build.tell("push", {"result": result(world, build)})
     job = await world.ended(client, id)
-    assert job["message"] == "Built With R, version 1."
+    assert (job["message"], job["share"]) == ("Built With R, version 1.", 1)
     version = (await client.get("/images/alice/with-r")).json()["active_version"]
     assert (version["number"], version["note"]) == (1, "R and friends")
     assert version["base"]["name"] == BASE

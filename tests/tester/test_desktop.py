@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from tornado.websocket import WebSocketClosedError
 
+from start_tester.connection import reason_of
 from start_tester.settings import Settings
 from tests.fakes.display import FakeDisplay, painted, plain
 
@@ -130,9 +132,29 @@ async def test_a_page_without_a_display_is_no_desktop(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_never_comes_is_no_desktop(tmp_path: Path) -> None:
-    *_, last = await tried(tmp_path, seconds=2, server=False)
+    *told, last = await tried(tmp_path, seconds=2, server=False)
     assert last["error"]["code"] == "page"
-    assert "no connection" in last["error"]["message"] + last["error"]["details"]["why"]
+    why = "The desktop page does not answer: no connection: nothing listens there yet"
+    assert last["error"]["message"] == last["error"]["details"]["why"] == why
+    [line] = [one["log"] for one in told]
+    assert line.endswith(f"not yet: {why}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            ConnectionRefusedError(111, "Connection refused"),
+            "nothing listens there yet",
+        ),
+        (TimeoutError(), "no answer within 10 s"),
+        (OSError(113, "No route to host"), "no route to host"),
+        (ConnectionError("the display closed"), "the display closed"),
+        (WebSocketClosedError(), "WebSocketClosedError"),
+    ],
+)
+def test_a_failed_attempt_is_told_in_words(error: Exception, words: str) -> None:
+    assert reason_of(error) == words
 
 
 def test_the_settings_are_what_the_job_says() -> None:
