@@ -2,6 +2,7 @@
 
 from hub_service.handlers.base import READ, needs_scope
 from hub_service.handlers.pages import PageHandler
+from hub_service.images.comparison import biggest
 from hub_service.stores.records import number_of
 
 
@@ -41,6 +42,7 @@ class ComparePage(PageHandler):
             "compare.html",
             image=self.views.image(image),
             comparison=found.to_dict(),
+            biggest=biggest(found.first, found.second),
             names=self.names_of(found.first, found.second),
             numbers=[one.number for one in image.versions],
         )

@@ -32,6 +32,30 @@ class Comparison:
         }
 
 
+@dataclass(frozen=True)
+class File:
+    """A file that is among the biggest of what one of two versions changed."""
+
+    path: str
+    bytes: tuple[int | None, int | None]
+    """In the first and in the second; None = not among the biggest there, or not recorded."""
+
+
+def biggest(first: Version, second: Version) -> list[File]:
+    """Return the biggest files of what either version changed, the largest first."""
+    told = [
+        {one["path"]: one["bytes"] for one in version.details.get("biggest") or ()}
+        for version in (first, second)
+    ]
+    files = [
+        File(path, (told[0].get(path), told[1].get(path)))
+        for path in dict.fromkeys([*told[0], *told[1]])
+    ]
+    return sorted(
+        files, key=lambda one: (-max(size or 0 for size in one.bytes), one.path)
+    )
+
+
 def compared(
     author: str,
     versions: tuple[Version, Version],

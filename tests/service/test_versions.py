@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from hub_service.images.comparison import biggest
 from hub_service.models import Version
 from tests.fakes.hub import READ, WRITE
 from tests.service.conftest import World
@@ -91,6 +92,21 @@ async def test_what_is_no_version_is_not_compared(
     assert (await compare(bob, 1, 4)).status_code == 404
 
 
+def test_the_biggest_files_of_two_versions_are_side_by_side() -> None:
+    def one(number: int, **files: int) -> Version:
+        told = [{"path": f"/{path}", "bytes": size} for path, size in files.items()]
+        return version(number, details={"biggest": told})
+
+    files = biggest(one(1, a=3, b=9), one(2, b=1, c=5, d=5))
+    assert [(file.path, file.bytes) for file in files] == [
+        ("/b", (9, 1)),
+        ("/c", (None, 5)),
+        ("/d", (None, 5)),
+        ("/a", (3, None)),
+    ]
+    assert biggest(version(1), version(2)) == []
+
+
 async def test_the_pages_show_it_all(world: World, alice: httpx.AsyncClient) -> None:
     english = page_client(world, "token-of-alice")
     page = (await english.get("images/alice/gis/versions/3")).text
@@ -100,6 +116,8 @@ async def test_the_pages_show_it_all(world: World, alice: httpx.AsyncClient) -> 
     page = (await english.get("images/alice/gis/compare?from=1&to=3")).text
     assert "From version 1 to version 3" in page and "(+ 400 MB)" in page
     assert "different images" not in page
+    assert "Of version 1 it is not recorded which files are the biggest." in page
+    assert "/opt/&lt;data&gt;" in page and ">1.0 GB</td>" in page
     page = (await english.get("images/alice/gis/compare?from=3&to=4")).text
     assert "different images" in page
     missing = await english.get("images/alice/gis/compare?from=1&to=nine")
