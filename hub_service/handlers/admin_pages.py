@@ -12,6 +12,7 @@ from hub_service.models import (
     UNFINISHED,
     Act,
 )
+from hub_service.pages.audit import act_words
 from hub_service.pages.views import public_error_view
 from hub_service.rules.naming import image_path
 
@@ -166,7 +167,10 @@ class AuditPage(PageHandler):
         acts, following = self.services.audit.latest(
             cursor=self.get_query_argument("cursor", ""), query=query, action=action
         )
-        rows = [{**act.to_dict(), "page": page_of(act)} for act in acts]
+        rows = [
+            {**act.to_dict(), "page": page_of(act), "words": act_words(act, self._)}
+            for act in acts
+        ]
         self.show(
             "admin_audit.html",
             acts=rows,

@@ -272,7 +272,16 @@ async def test_everything_an_administrator_does_is_in_the_audit(
     page = (await pages.get("admin/audit")).text
     for link in ("admin/people", "admin/retention/1", "admin/order"):
         assert f'href="/services/desktops/{link}"' in page
-    assert "gpu 1" in page
+    shown = [
+        "now published · at most 1 GPU · everybody starts version 1",
+        "first: alice/gis-course",
+        "no limit of space · at most 1 version",
+        "not started for 9 days · 0 versions · would free 0 kB",
+        "not started for 9 days · 0 versions deleted · frees 0 kB",
+        f"job {saving.json()['id'][:8]}",
+    ]
+    for words in shown:
+        assert f'<td class="small text-break">{words}</td>' in page, words
     for words in ("changed an image", "set a quota", "cancelled a job"):
         assert f"<td>{words}</td>" in page
     assert "<code>" not in page
