@@ -200,7 +200,7 @@ def test_reset_brings_the_first_settings_back_and_keeps_the_rest(
     (home / "work/thesis").write_text("mine")
     (defaults / "Desktop/terminal.desktop").write_text("of the image")
     done = reset(home, defaults)
-    assert done.returncode == 0 and "C'est fait." in done.stdout
+    assert done.returncode == 0 and "C’est fait." in done.stdout
     assert not (home / ".config/xfce4").exists()
     assert (home / "Desktop/terminal.desktop").read_text() == "of the image"
     assert (home / "work/thesis").read_text() == "mine"
@@ -216,4 +216,4 @@ def test_reset_on_a_read_only_home_changes_nothing_and_says_so(
     (mounted / ".config/xfce4").mkdir(parents=True)
     subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
     done = reset(mounted, tmp_path)
-    assert done.returncode == 1 and "Rien n'a été changé" in done.stderr
+    assert done.returncode == 1 and "Rien n’a été changé" in done.stderr

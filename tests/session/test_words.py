@@ -73,6 +73,12 @@ def test_the_placeholders_are_the_same_and_nothing_is_empty() -> None:
         ), key
 
 
+def test_french_has_one_kind_of_apostrophe() -> None:
+    assert [
+        text for text in catalogue("fr").values() if re.search(r"\w'\w", text)
+    ] == []
+
+
 def test_few_words_are_the_same_in_both() -> None:
     english, french = catalogue("en"), catalogue("fr")
     same = {key for key in english if english[key] == french[key]}
