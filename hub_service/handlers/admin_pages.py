@@ -12,7 +12,7 @@ from hub_service.models import (
     UNFINISHED,
     Act,
 )
-from hub_service.pages.audit import act_words
+from hub_service.pages.audit import act_words, target_words
 from hub_service.pages.views import public_error_view
 from hub_service.rules.naming import image_path
 
@@ -168,7 +168,12 @@ class AuditPage(PageHandler):
             cursor=self.get_query_argument("cursor", ""), query=query, action=action
         )
         rows = [
-            {**act.to_dict(), "page": page_of(act), "words": act_words(act, self._)}
+            {
+                **act.to_dict(),
+                "page": page_of(act),
+                "about": target_words(act, self._),
+                "words": act_words(act, self._),
+            }
             for act in acts
         ]
         self.show(

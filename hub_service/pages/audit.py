@@ -19,6 +19,22 @@ def act_words(act: Act, _: Translate) -> list[str]:
     return [words for words in says(act.details, _) if words]
 
 
+def target_words(act: Act, _: Translate) -> str:
+    """Return what an act was about."""
+    kind, _mark, rest = act.target.partition(":")
+    if act.action.startswith("quota."):
+        whom, _mark, name = rest.partition("/")
+        words = {"user": _("user"), "group": _("each member of the group")}
+        return f"{words[whom]} {name}" if whom in words else _("everybody")
+    if act.action.startswith("retention."):
+        return _("Unused versions")
+    if act.action.startswith("spawn-page."):
+        return _("Spawn page")
+    if act.action.startswith("cleanup."):
+        return _("Storage")
+    return _("{title}, version {number}", title=kind, number=rest) if rest else kind
+
+
 def limit_words(limits: Details, _: Translate) -> list[str]:
     """Return what a desktop may use, as far as that is limited."""
     words = []

@@ -280,13 +280,15 @@ async def test_everything_an_administrator_does_is_in_the_audit(
         "not started for 9 days · 0 versions deleted · frees 0 kB",
         f"job {saving.json()['id'][:8]}",
     ]
+    for about in ("user bob", "alice/long, version 1", "Unused versions", "alice/r"):
+        assert f">{about}</a></td>" in page, about
     for words in shown:
         assert f'<td class="small text-break">{words}</td>' in page, words
     for words in ("changed an image", "set a quota", "cancelled a job"):
         assert f"<td>{words}</td>" in page
     assert "<code>" not in page
     some = (await pages.get("admin/audit?action=image.delete")).text
-    assert "alice/r" in some and "retention:1" not in some
+    assert "alice/r" in some and "Spawn page</a></td>" not in some
 
 
 async def test_last_starts_are_among_the_images(

@@ -30,7 +30,8 @@ SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", "test-results/screenshots"))
 WIDE = {"width": 1280, "height": 900}
 ROOT = Person("root", admin=True)
 MINE = ["", "images/alice/gis", "images/alice/gis/versions/3"]
-MINE += ["images/alice/gis/compare?from=1&to=3", "desktops"]
+MINE += ["images/alice/gis/compare?from=1&to=3", "desktops", "save?server="]
+MINE += ["build", "build?way=dockerfile"]
 # An older version of it runs: this page asks.
 MINE += ["start/alice/gis"]
 THEIRS = ["images", "order", "people", "retention", "retention/1", "jobs", "audit"]
