@@ -12,6 +12,8 @@ from typing import Any
 
 from traitlets.config import Config
 
+from desktop_spawner.navigation import words_for
+
 READ, SAVE, WRITE, ADMIN = (
     "custom:desktops:read",
     "custom:desktops:save",
@@ -50,6 +52,7 @@ def configure(
     hub.services = _services(environ)
     hub.load_roles = _roles(environ)
     hub.template_paths = [str(TEMPLATES)]
+    hub.template_vars = {"_": words_for}
     # A saved desktop starts beside the one that runs.
     hub.allow_named_servers = True
     config.CatalogueClient.token = environ["DESKTOPS_SPAWNER_TOKEN"]

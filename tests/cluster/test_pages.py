@@ -138,7 +138,7 @@ def test_an_image_is_published_by_an_administrator(
 
     admin = visit("admin")
     admin.goto("/hub/home")
-    admin.click("text=Desktop images")
+    admin.get_by_role("link", name="Administration").click()
     row = admin.locator("li", has_text=person.name)
     row.locator("text=Look at it").click()
     expect(admin.locator("blockquote")).to_have_text("for the geography course")
@@ -159,7 +159,7 @@ def test_an_image_is_published_by_an_administrator(
     stranger.goto("/hub/spawn")
     card = stranger.locator(".desktops-card", has_text=person.name)
     expect(card).to_contain_text(IMAGE)
-    expect(stranger.locator("text=Desktop images")).to_have_count(0)
+    expect(stranger.get_by_role("link", name="Administration")).to_have_count(0)
     shoot(stranger, "spawn-published")
     admin.goto(f"{PREFIX}admin/images?q={person.name}")
     admin.once("dialog", lambda dialog: dialog.accept())
