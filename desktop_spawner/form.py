@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -29,40 +30,48 @@ def render_form(
     - an answer that is not fresh is said above the cards
     """
     _ = translator("desktop_spawner", language)
-    environment = Environment(
+    kinds = {profile["desktop"]["kind"] for profile in profiles}
+    html = (
+        _environment()
+        .get_template("form.html")
+        .render(
+            _=_,
+            profiles=profiles,
+            filters=[kind for kind in FILTERS if kind in kinds],
+            selected=_selected(profiles, chosen.get("profile")),
+            session=chosen.get("session", "use"),
+            size=chosen.get("size"),
+            sizes=_sizes(profiles),
+            build=answer.build,
+            stale=not answer.fresh,
+            stale_since=age(answer.asked, _) if answer.asked else "",
+            idle_hours=f"{idle_hours:g}",
+            culled=idle_hours > 0,
+            age=lambda stamp: age(stamp, _),
+            bytes=lambda number: people_bytes(number, _),
+            limits=lambda profile: limit_words(profile["desktop"]["limits"], _),
+            words=_words(_),
+            # On a card it is one desktop that is spoken of; the filter says it of many.
+            kinds={**_words(_), "mine": _("my own")},
+        )
+    )
+    return str(Markup(html))
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("desktop_spawner", "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _selected(profiles: list[Profile], chosen: str | None) -> str | None:
+    """Return the slug that is chosen when the page opens: the last one, or the first there is."""
     slugs = [profile["slug"] for profile in profiles]
-    selected = (
-        chosen.get("profile")
-        if chosen.get("profile") in slugs
-        else next(iter(slugs), None)
-    )
-    kinds = {profile["desktop"]["kind"] for profile in profiles}
-    html = environment.get_template("form.html").render(
-        _=_,
-        profiles=profiles,
-        filters=[kind for kind in FILTERS if kind in kinds],
-        selected=selected,
-        session=chosen.get("session", "use"),
-        size=chosen.get("size"),
-        sizes=_sizes(profiles),
-        build=answer.build,
-        stale=not answer.fresh,
-        stale_since=age(answer.asked, _) if answer.asked else "",
-        idle_hours=f"{idle_hours:g}",
-        culled=idle_hours > 0,
-        age=lambda stamp: age(stamp, _),
-        bytes=lambda number: people_bytes(number, _),
-        limits=lambda profile: limit_words(profile["desktop"]["limits"], _),
-        words=_words(_),
-        # On a card it is one desktop that is spoken of; the filter says it of many.
-        kinds={**_words(_), "mine": _("my own")},
-    )
-    return str(Markup(html))
+    return chosen if chosen in slugs else next(iter(slugs), None)
 
 
 def _sizes(profiles: list[Profile]) -> list[tuple[str, str]]:

@@ -142,46 +142,49 @@ def volumes(settings: Settings) -> Component:
 
 def objects() -> list[dict[str, object]]:
     """The objects of the API that belong to these programs, as `kubectl apply` takes them."""
-    dns_ports = [
+    return [*_dns(), _storage_class()]
+
+
+def _dns() -> list[dict[str, object]]:
+    ports = [
         {"name": "dns", "port": 53, "protocol": "UDP"},
         {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
     ]
-    labels = {"k8s-app": "kube-dns", "kubernetes.io/service-name": "kube-dns"}
+    metadata = {
+        "name": "kube-dns",
+        "namespace": "kube-system",
+        "labels": {"k8s-app": "kube-dns", "kubernetes.io/service-name": "kube-dns"},
+    }
     return [
         {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": {
-                "name": "kube-dns",
-                "namespace": "kube-system",
-                "labels": labels,
-            },
-            "spec": {"clusterIP": DNS_SERVICE_ADDRESS, "ports": dns_ports},
+            "metadata": metadata,
+            "spec": {"clusterIP": DNS_SERVICE_ADDRESS, "ports": ports},
         },
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
-            "metadata": {
-                "name": "kube-dns",
-                "namespace": "kube-system",
-                "labels": labels,
-            },
+            "metadata": metadata,
             "addressType": "IPv4",
-            "ports": dns_ports,
+            "ports": ports,
             "endpoints": [{"addresses": [NODE_ADDRESS], "conditions": {"ready": True}}],
         },
-        {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {
-                "name": STORAGE_CLASS,
-                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-            },
-            "provisioner": PROVISIONER,
-            "reclaimPolicy": "Delete",
-            "volumeBindingMode": "WaitForFirstConsumer",
-        },
     ]
+
+
+def _storage_class() -> dict[str, object]:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": STORAGE_CLASS,
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
 
 
 def _split(address: str) -> tuple[str, int]:

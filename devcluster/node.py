@@ -27,20 +27,30 @@ NETWORK = "devcluster"
 """Name of the pod network; the network library files its results under it."""
 
 
+UNUSED_PLUGINS = (
+    "io.containerd.differ.v1.erofs",
+    "io.containerd.internal.v1.opt",
+    "io.containerd.internal.v1.tracing",
+    "io.containerd.nri.v1.nri",
+    "io.containerd.snapshotter.v1.blockfile",
+    "io.containerd.snapshotter.v1.erofs",
+)
+# A small disk must not evict everything.
+EVICTION = {
+    "imagefs.available": "1%",
+    "memory.available": "100Mi",
+    "nodefs.available": "1%",
+    "nodefs.inodesFree": "1%",
+}
+
+
 def containerd_config(settings: Settings, pause_image: str) -> str:
     """The text of containerd's configuration (version 3, containerd 2)."""
     return f"""\
 version = 3
 root = '{settings.data}/containerd'
 state = '{settings.run}/containerd'
-disabled_plugins = [
-  'io.containerd.differ.v1.erofs',
-  'io.containerd.internal.v1.opt',
-  'io.containerd.internal.v1.tracing',
-  'io.containerd.nri.v1.nri',
-  'io.containerd.snapshotter.v1.blockfile',
-  'io.containerd.snapshotter.v1.erofs',
-]
+disabled_plugins = {list(UNUSED_PLUGINS)}
 
 [grpc]
   address = '{settings.containerd_socket}'
@@ -127,13 +137,7 @@ def kubelet_config(settings: Settings) -> dict[str, object]:
         "containerLogMaxSize": "5Mi",
         "containerRuntimeEndpoint": endpoint,
         "imageServiceEndpoint": endpoint,
-        # A small disk must not evict everything.
-        "evictionHard": {
-            "imagefs.available": "1%",
-            "memory.available": "100Mi",
-            "nodefs.available": "1%",
-            "nodefs.inodesFree": "1%",
-        },
+        "evictionHard": EVICTION,
         "failCgroupV1": False,
         "failSwapOn": False,
         "healthzBindAddress": "127.0.0.1",

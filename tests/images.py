@@ -52,28 +52,8 @@ def make_image(
     tars = [_tar(tree) for tree in trees]
     layers = [gzip.compress(tar, 1, mtime=0) for tar in tars]
     diff_ids = [str(Digest.of(tar)) for tar in tars]
-    config = json.dumps(
-        {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {
-                "Env": [f"{key}={value}" for key, value in (env or {}).items()],
-                "Cmd": ["/bin/busybox", "sleep", "1000000"],
-                "WorkingDir": "/home/jovyan",
-                "Healthcheck": {"Test": ["NONE"]},
-            },
-            "rootfs": {"type": "layers", "diff_ids": diff_ids},
-            "history": [
-                {
-                    "created_by": by,
-                    "created": f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z",
-                }
-                for number, by in enumerate(
-                    ["a build"] * (len(trees) - saved) + [CREATED_BY] * saved
-                )
-            ],
-        }
-    ).encode()
+    makers = ["a build"] * (len(trees) - saved) + [CREATED_BY] * saved
+    config = json.dumps(_config(diff_ids, env or {}, makers)).encode()
     descriptors = [_descriptor(OCI_LAYER_GZIP, layer) for layer in layers]
     manifest = json.dumps(
         {
@@ -87,6 +67,29 @@ def make_image(
     return Image(
         manifest, config, layers, diff_ids, {str(k): v for k, v in blobs.items()}
     )
+
+
+def _config(
+    diff_ids: list[str], env: dict[str, str], makers: list[str]
+) -> dict[str, Any]:
+    return {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {
+            "Env": [f"{key}={value}" for key, value in env.items()],
+            "Cmd": ["/bin/busybox", "sleep", "1000000"],
+            "WorkingDir": "/home/jovyan",
+            "Healthcheck": {"Test": ["NONE"]},
+        },
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        "history": [
+            {
+                "created_by": by,
+                "created": f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z",
+            }
+            for number, by in enumerate(makers)
+        ],
+    }
 
 
 def archive(image: Image, name: str, path: Path) -> Path:

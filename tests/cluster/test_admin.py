@@ -86,14 +86,8 @@ def test_a_quota_stops_a_save_before_it_begins(
     assert quota["versions"] == {"used": 2, "limit": 9}
 
 
-def test_an_edit_shows_on_another_persons_spawn_page(
-    owner: Owner,
-    admin: Page,
-    visit: Visit,
-    cluster: Demo,
-    shoot: Callable[[Page, str], None],
-) -> None:
-    place = f"images/{owner.name}/atlas"
+def publish(admin: Page, place: str) -> None:
+    """Let everybody start an image, which is seen to come up first."""
     admin.goto(f"{PREFIX}{place}")
     admin.check("#visibility-published")
     admin.click("button[value=share]")
@@ -102,10 +96,12 @@ def test_an_edit_shows_on_another_persons_spawn_page(
         image = admin.request.get(f"{API}/{place}").json()
         return bool(image["visibility"] == "published")
 
-    # Its desktop is seen to come up first.
     wait_for("it is published", published, 180)
+
+
+def edit(admin: Page, place: str, title: str) -> None:
+    """Change how an image looks and what its desktops may use."""
     admin.goto(f"{PREFIX}{place}")
-    title = f"Maps of {owner.name}"
     admin.fill("#title", title)
     admin.fill("#tags", "gis")
     admin.locator("input[value=map]").check(force=True)
@@ -114,6 +110,19 @@ def test_an_edit_shows_on_another_persons_spawn_page(
     admin.fill("#memory", "1.5")
     admin.click("button[value=limit]")
     expect(admin.locator("#cpu")).to_have_value("0.5")
+
+
+def test_an_edit_shows_on_another_persons_spawn_page(
+    owner: Owner,
+    admin: Page,
+    visit: Visit,
+    cluster: Demo,
+    shoot: Callable[[Page, str], None],
+) -> None:
+    place = f"images/{owner.name}/atlas"
+    publish(admin, place)
+    title = f"Maps of {owner.name}"
+    edit(admin, place, title)
     shoot(admin, "admin-image")
 
     name = f"student-{uuid.uuid4().hex[:6]}"
@@ -126,10 +135,12 @@ def test_an_edit_shows_on_another_persons_spawn_page(
     shoot(student, "spawn-limits")
     start(student, name, title, "use")
     pod = cluster.get("pod", cluster.pod_of(name))
-    [container] = [
-        one for one in pod["spec"]["containers"] if one["name"] == "notebook"
+    limits = [
+        one["resources"]["limits"]["cpu"]
+        for one in pod["spec"]["containers"]
+        if one["name"] == "notebook"
     ]
-    assert container["resources"]["limits"]["cpu"] == "500m"
+    assert limits == ["500m"]
 
     def started() -> bool:
         image = admin.request.get(f"{API}/{place}").json()

@@ -119,14 +119,7 @@ def fake_node(
     folder: Path, image: Image, env: dict[str, str] | None = None
 ) -> Iterator[Node]:
     """A fake containerd over an overlay that the test mounts."""
-    lowers: list[Path] = []
-    for number, layer in enumerate(image.layers):
-        target = folder / "snapshots" / str(number)
-        target.mkdir(parents=True)
-        path = folder / f"{number}.tar.gz"
-        path.write_bytes(layer)
-        apply(path, target, kernel=True)
-        lowers.insert(0, target)
+    lowers = _unpacked(image, folder)
     with overlay(folder / "container", lowers) as mounted:
         socket = tempfile.mktemp(prefix="fake-containerd-", suffix=".sock", dir="/tmp")
         with FakeContainerd(socket) as fake:
@@ -158,6 +151,19 @@ def fake_node(
             record = (target_type, str(image.digest), len(image.manifest))
             fake.images = {str(image.config_digest): record, BASE_NAME: record}
             yield node
+
+
+def _unpacked(image: Image, folder: Path) -> list[Path]:
+    """Its layers as a node has them, the uppermost first."""
+    lowers: list[Path] = []
+    for number, layer in enumerate(image.layers):
+        target = folder / "snapshots" / str(number)
+        target.mkdir(parents=True)
+        path = folder / f"{number}.tar.gz"
+        path.write_bytes(layer)
+        apply(path, target, kernel=True)
+        lowers.insert(0, target)
+    return lowers
 
 
 @contextmanager

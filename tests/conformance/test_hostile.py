@@ -13,6 +13,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,22 @@ def names_and_contents(layer: Path) -> tuple[set[str], bytes]:
     return {one.name for one in members}, layer.read_bytes()
 
 
+def swap_for_links(root: Path, host: Path) -> None:
+    """Each folder becomes a link to the host, and so does what is in it, and back again."""
+    for n in range(50):
+        place, aside = root / f"opt/d{n}", root / f"opt/aside{n}"
+        place.rename(aside)
+        place.symlink_to(host)
+        secret = aside / "secret"
+        secret.unlink()
+        secret.symlink_to(host / "secret")
+        place.unlink()
+        aside.rename(place)
+        secret = place / "secret"
+        secret.unlink()
+        secret.write_text("of the person")
+
+
 def test_folders_that_are_swapped_for_links_all_the_time(
     mounted: Overlay, saver: Saver, tmp_path: Path
 ) -> None:
@@ -84,21 +101,7 @@ def test_folders_that_are_swapped_for_links_all_the_time(
         for name in ("secret", "deep/secret"):
             (m / f"opt/d{n}" / name).write_text("of the person")
 
-    def swap() -> None:
-        for n in range(50):
-            place, aside = m / f"opt/d{n}", m / f"opt/aside{n}"
-            place.rename(aside)
-            place.symlink_to(host)
-            secret = aside / "secret"
-            secret.unlink()
-            secret.symlink_to(host / "secret")
-            place.unlink()
-            aside.rename(place)
-            secret = place / "secret"
-            secret.unlink()
-            secret.write_text("of the person")
-
-    with doing(swap):
+    with doing(partial(swap_for_links, m, host)):
         for round_ in range(15):
             again = Saver(mounted, tmp_path / f"spool-{round_}")
             try:

@@ -108,31 +108,14 @@ async def real_place(stack: AsyncExitStack) -> Place:
     api = await connect(str(settings.kubeconfig))
     stack.push_async_callback(api.close)
 
-    def add_deployment(name: str) -> None:
-        container = {
-            "name": "main",
-            "image": image,
-            "imagePullPolicy": "Never",
-            "command": ["sleep", "600"],
-            "env": [{"name": "KEPT", "value": "yes"}],
-        }
-        template = {
-            "metadata": {"labels": {"app": name}},
-            "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
-        }
-        spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
-        content = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": name},
-            "spec": spec,
-        }
-        namespace.kubectl("apply", place, "-f", "-", text=json.dumps(content))
-
     def variables(name: str) -> dict[str, str]:
         found = json.loads(namespace.kubectl("get", "deploy", name, place, "-ojson"))
         [container] = found["spec"]["template"]["spec"]["containers"]
         return {one["name"]: one["value"] for one in container["env"]}
+
+    def add_deployment(name: str) -> None:
+        content = json.dumps(sleeping(name, image))
+        namespace.kubectl("apply", place, "-f", "-", text=content)
 
     return Place(
         Workloads(api, namespace=namespace.name),
@@ -142,6 +125,27 @@ async def real_place(stack: AsyncExitStack) -> Place:
         add_deployment,
         variables,
     )
+
+
+def sleeping(name: str, image: str) -> dict[str, Any]:
+    """Return a Deployment that does nothing."""
+    container = {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": ["sleep", "600"],
+        "env": [{"name": "KEPT", "value": "yes"}],
+    }
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template},
+    }
 
 
 @pytest.fixture(params=["fake", "real"])

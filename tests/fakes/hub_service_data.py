@@ -112,15 +112,19 @@ def new_job(server: dict[str, str], title: str, kind: str = "commit") -> dict[st
         "started": None,
         "ended": None,
         "staged": False,
-        "links": {
-            "self": f"/services/desktops/api/v1/jobs/{job_id}",
-            "events": f"/services/desktops/api/v1/jobs/{job_id}/events",
-            "log": f"/services/desktops/api/v1/jobs/{job_id}/log",
-            "page": f"/services/desktops/jobs/{job_id}",
-            "image": f"/services/desktops/images/{server['user']}/{name}",
-            "start": f"/hub/spawn/{server['user']}/{server['name']}"
-            f"?image={server['user']}/{name}",
-            "try": f"/hub/spawn/{server['user']}/{name}-v4"
-            f"?image={server['user']}/{name}@4",
-        },
+        "links": links_of(job_id, server, name),
+    }
+
+
+def links_of(job_id: str, server: dict[str, str], name: str) -> dict[str, str]:
+    """The links of a job that makes version 4 of an image."""
+    user, prefix = server["user"], "/services/desktops"
+    return {
+        "self": f"{prefix}/api/v1/jobs/{job_id}",
+        "events": f"{prefix}/api/v1/jobs/{job_id}/events",
+        "log": f"{prefix}/api/v1/jobs/{job_id}/log",
+        "page": f"{prefix}/jobs/{job_id}",
+        "image": f"{prefix}/images/{user}/{name}",
+        "start": f"/hub/spawn/{user}/{server['name']}?image={user}/{name}",
+        "try": f"/hub/spawn/{user}/{name}-v4?image={user}/{name}@4",
     }

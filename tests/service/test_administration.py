@@ -239,9 +239,10 @@ async def test_older_jobs_are_on_the_next_page(world: World) -> None:
     assert seen == ["Python", "R", "GIS course"]
 
 
-async def test_everything_an_administrator_does_is_in_the_audit(
+async def all_kinds_of_acts(
     world: World, alice: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+) -> str:
+    """Do as an administrator what can be done; return the job that was cancelled."""
     world.agent.script = ["hang"]
     saving = await alice.post(
         "/commits", json={"server": {"user": "alice"}, "image": "Long"}
@@ -255,6 +256,13 @@ async def test_everything_an_administrator_does_is_in_the_audit(
     await admin.post(f"/retention-plans/{plan['id']}/run")
     await admin.delete(f"/jobs/{saving.json()['id']}")
     await admin.delete("/images/alice/r")
+    return str(saving.json()["id"])
+
+
+async def test_everything_an_administrator_does_is_in_the_audit(
+    world: World, alice: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await all_kinds_of_acts(world, alice, admin)
     acts = (await admin.get("/audit?q=root")).json()["items"]
     assert [one["action"] for one in reversed(acts)] == [
         "image.change",
@@ -268,6 +276,12 @@ async def test_everything_an_administrator_does_is_in_the_audit(
     ]
     found = (await admin.get("/audit?action=job.cancel")).json()["items"]
     assert [one["target"] for one in found] == ["alice/long:1"]
+
+
+async def test_the_audits_page_says_in_words_what_was_done(
+    world: World, alice: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    job = await all_kinds_of_acts(world, alice, admin)
     pages = page_client(world, "token-of-root")
     page = (await pages.get("admin/audit")).text
     for link in ("admin/people", "admin/retention/1", "admin/order"):
@@ -278,7 +292,7 @@ async def test_everything_an_administrator_does_is_in_the_audit(
         "no limit of space · at most 1 version",
         "not started for 9 days · 0 versions · would free 0 kB",
         "not started for 9 days · 0 versions deleted · frees 0 kB",
-        f"job {saving.json()['id'][:8]}",
+        f"job {job[:8]}",
     ]
     for about in ("user bob", "alice/long, version 1", "Unused versions", "alice/r"):
         assert f">{about}</a></td>" in page, about

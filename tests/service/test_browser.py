@@ -5,7 +5,7 @@ Nothing on them is a barrier, their forms do what they say, and all works by key
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, async_playwright, expect
 
-from hub_service.models import Person
+from hub_service.models import Person, Version
 from hub_service.rules.quota import Quota
 from tests.axe import RULES, SCRIPT, needs_axe
 from tests.fakes.hub import ADMIN, READ, WRITE
@@ -43,59 +43,63 @@ def kinds(kind: str, *names: str) -> list[dict[str, str]]:
     return [{"name": name, "version": "1.0", "kind": kind} for name in names]
 
 
+CHANGES = [
+    packages(added=kinds("apt", "qgis", "gdal-bin", "grass")),
+    packages(added=kinds("pip", "geopandas", "shapely"), removed=kinds("apt", "grass")),
+    packages(upgraded=[{"name": "qgis", "from": "1.0", "to": "1.1", "kind": "apt"}]),
+]
+LOOKS: dict[str, dict[str, Any]] = {
+    "alice/gis": {"icon": "map", "tags": ["gis", "maps"], "description": "QGIS and R"},
+    "bob/r": {"icon": "chart-line", "limits": {"cpu": 2, "memory": 4 * 10**9}},
+    "carol/ml": {"icon": "brain", "limits": {"gpu": 1}},
+}
+QUOTAS = (
+    Quota("user", "alice", 2_500_000_000, 12),
+    Quota("group", "geographers", 20 * 10**9, None),
+    Quota("everybody", "all", 10**9, 10),
+)
+
+
+def versions_of_gis(since: datetime) -> Iterator[Version]:
+    """Three versions, each made from the one before."""
+    below = {"name": "example.org/base:1", "digest": "sha256:0"}
+    told = {
+        "biggest": [{"path": "/usr/share/qgis/world.gpkg", "bytes": 412_000_000}],
+        "entries": 812,
+        "changed_bytes": 10**9,
+    }
+    for number, changes in enumerate(CHANGES, start=1):
+        one = version(
+            number,
+            base=below,
+            size=5_000_000_000 + number * 300_000_000,
+            new_bytes=800_000_000,
+            details={**changes, **told},
+            created=since + timedelta(days=50 * number),
+        )
+        yield one
+        below = {"name": one.reference, "digest": one.digest}
+
+
 def fill(world: World) -> None:
-    """Images of two people, quotas, and a dry run."""
+    """Images of three people, and quotas."""
     assert world.services
     catalogue, quotas = world.services.catalogue, world.services.quotas
     old = datetime.now(UTC) - timedelta(days=200)
-    below = {"name": "example.org/base:1", "digest": "sha256:0"}
-    found = [
-        packages(added=kinds("apt", "qgis", "gdal-bin", "grass")),
-        packages(
-            added=kinds("pip", "geopandas", "shapely"), removed=kinds("apt", "grass")
-        ),
-        packages(
-            upgraded=[{"name": "qgis", "from": "1.0", "to": "1.1", "kind": "apt"}]
-        ),
-    ]
-    for number, details in enumerate(found, start=1):
-        biggest = [{"path": "/usr/share/qgis/world.gpkg", "bytes": 412_000_000}]
-        made = {"created": old + timedelta(days=50 * number), "new_bytes": 800_000_000}
-        size = 5_000_000_000 + number * 300_000_000
-        details = {
-            **details,
-            "biggest": biggest,
-            "entries": 812,
-            "changed_bytes": 10**9,
-        }
-        one = version(number, base=below, size=size, details=details, **made)
+    for one in versions_of_gis(old):
         catalogue.add_version("alice", "gis", "Géographie", one)
-        below = {"name": one.reference, "digest": one.digest}
     for owner, name, title in (
         ("bob", "r", "R and RStudio"),
         ("carol", "ml", "Deep learning"),
     ):
         own = version(1, digest=f"sha256:{name}", base={"name": "base:1"}, created=old)
         catalogue.add_version(owner, name, title, own)
-    looks: dict[str, dict[str, Any]] = {
-        "alice/gis": {
-            "icon": "map",
-            "tags": ["gis", "maps"],
-            "description": "QGIS and R",
-        },
-        "bob/r": {"icon": "chart-line", "limits": {"cpu": 2, "memory": 4 * 10**9}},
-        "carol/ml": {"icon": "brain", "limits": {"gpu": 1}},
-    }
-    for path, fields in looks.items():
+    for path, fields in LOOKS.items():
         owner, _, name = path.partition("/")
         change = {**fields, "visibility": "published", "published": 1}
         catalogue.change("root", owner, name, **change)
     catalogue.note_start("alice", "gis", 3)
-    for rule in (
-        Quota("user", "alice", 2_500_000_000, 12),
-        Quota("group", "geographers", 20 * 10**9, None),
-        Quota("everybody", "all", 10**9, 10),
-    ):
+    for rule in QUOTAS:
         quotas.put(ROOT, rule)
 
 
