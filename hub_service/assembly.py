@@ -74,7 +74,7 @@ class Assembly:
 
     def services(self, auth: HubOAuth) -> Services:
         """Build the service's objects."""
-        stores, settings = self._stores, self._settings
+        stores = self._stores
         hub = HubClient(self._http, auth.api_url, auth.api_token)
         follower = BuildFollower(self._workloads, stores.logs, self._feed)
         tests = self._start_tests(follower)
@@ -84,7 +84,6 @@ class Assembly:
         commits = self._commits(hub, finishing)
         builds = self._builds(follower, finishing)
         uses = {COMMIT: commits, BUILD: builds, START_TEST: trials, SCAN: trials}
-        secret = _cookie_secret(auth.api_token)
         deletions = Deletions(stores)
         images = Images(stores, trials, deletions.wake)
         reconciler = self._reconciler(uses, deletions)
@@ -110,11 +109,18 @@ class Assembly:
             starting=Starting(images, hub, self._cluster),
             metrics=self._metrics,
             contract=Contract(),
-            hub_prefix=settings.hub_prefix,
-            prefix=auth.base_url,
-            picture_links=PictureLinks(auth.base_url, secret),
-            cookie_secret=secret,
+            **self._pages(auth),
         )
+
+    def _pages(self, auth: HubOAuth) -> dict[str, Any]:
+        """Return where the pages are, and what signs their cookies and links."""
+        secret = _cookie_secret(auth.api_token)
+        return {
+            "hub_prefix": self._settings.hub_prefix,
+            "prefix": auth.base_url,
+            "picture_links": PictureLinks(auth.base_url, secret),
+            "cookie_secret": secret,
+        }
 
     def _commits(self, hub: HubClient, finishing: Finishing) -> Commits:
         return Commits(
