@@ -1,23 +1,22 @@
 """Puts the objects of a running hub_service together, as its settings say."""
 
-import hashlib
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-from jupyterhub.services.auth import HubOAuth
 from sqlalchemy import Engine
 
 from hub_service.building.builds import Builds, BuildSettings
 from hub_service.clients.agent import AgentClient
 from hub_service.clients.config_maps import ConfigMaps
 from hub_service.clients.deployments import Deployments
-from hub_service.clients.hub import HubClient
 from hub_service.clients.kube import Cluster
 from hub_service.clients.pushed_images import PushedImages
 from hub_service.clients.registry import ImageStore
+from hub_service.clients.site import Site
 from hub_service.clients.workloads import Workloads
 from hub_service.commits import Commits
 from hub_service.images.images import Images
@@ -50,6 +49,17 @@ from oci.auth import Credentials
 from oci.client import RegistryClient
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the service is: what runs there, and where people see it."""
+
+    site: Site
+    prefix: str
+    hub_prefix: str
+    secret: bytes
+    """Signs cookies and links."""
+
+
 class Assembly:
     """What everything is built around: the settings, and what talks to the outside."""
 
@@ -72,16 +82,15 @@ class Assembly:
             self._stores, cluster, self._agents, interval=settings.prepull_interval
         )
 
-    def services(self, auth: HubOAuth) -> Services:
+    def services(self, place: Place) -> Services:
         """Build the service's objects."""
-        stores = self._stores
-        hub = HubClient(self._http, auth.api_url, auth.api_token)
+        stores, site = self._stores, place.site
         follower = BuildFollower(self._workloads, stores.logs, self._feed)
         tests = self._start_tests(follower)
         finishing = Finishing(stores, tests)
         scans = self._scans(follower)
         trials = PublicationTests(stores, tests, scans)
-        commits = self._commits(hub, finishing)
+        commits = self._commits(site, finishing)
         builds = self._builds(follower, finishing)
         uses = {COMMIT: commits, BUILD: builds, START_TEST: trials, SCAN: trials}
         deletions = Deletions(stores)
@@ -90,7 +99,7 @@ class Assembly:
         return Services(
             **vars(stores),
             images=images,
-            retention=Retention(stores, images, self._cluster),
+            retention=Retention(stores, images, site),
             publishing=Publishing(stores, trials),
             commits=commits,
             builds=builds,
@@ -105,32 +114,18 @@ class Assembly:
             robots=self._robots(trials, reconciler),
             reconciler=reconciler,
             feed=self._feed,
-            hub=hub,
-            starting=Starting(images, hub, self._cluster),
+            site=site,
+            starting=Starting(images, site),
             metrics=self._metrics,
             contract=Contract(),
-            **self._pages(auth),
+            hub_prefix=place.hub_prefix,
+            prefix=place.prefix,
+            picture_links=PictureLinks(place.prefix, place.secret),
+            cookie_secret=place.secret,
         )
 
-    def _pages(self, auth: HubOAuth) -> dict[str, Any]:
-        """Return where the pages are, and what signs their cookies and links."""
-        secret = _cookie_secret(auth.api_token)
-        return {
-            "hub_prefix": self._settings.hub_prefix,
-            "prefix": auth.base_url,
-            "picture_links": PictureLinks(auth.base_url, secret),
-            "cookie_secret": secret,
-        }
-
-    def _commits(self, hub: HubClient, finishing: Finishing) -> Commits:
-        return Commits(
-            self._stores,
-            self._cluster,
-            self._agents,
-            hub,
-            finishing,
-            container=self._settings.container_name,
-        )
+    def _commits(self, site: Site, finishing: Finishing) -> Commits:
+        return Commits(self._stores, self._cluster, self._agents, site, finishing)
 
     def _reconciler(self, uses: dict[str, Any], deletions: Deletions) -> Reconciler:
         return Reconciler(
@@ -233,8 +228,3 @@ class Assembly:
 def _template(file: str) -> dict[str, Any] | None:
     """Return what the chart has made, None where it made nothing."""
     return dict(json.loads(Path(file).read_text())) if file else None
-
-
-def _cookie_secret(token: str) -> bytes:
-    """Return a secret made of the service's own token: a restart logs nobody out."""
-    return hashlib.sha256(b"cookies:" + token.encode()).digest()

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hub_service.clients.agent import AgentClient
-from hub_service.clients.hub import HubClient
 from hub_service.clients.kube import Cluster, SessionPod
+from hub_service.clients.site import Site, cannot_stop
 from hub_service.errors import AgentError, Conflict, PublicError, Unavailable, sentence
 from hub_service.jobs.advancing import (
     WAITS_FOR_CLEANUP,
@@ -32,7 +32,6 @@ from hub_service.models import (
     Version,
 )
 from hub_service.rules.naming import checked_description
-from hub_service.rules.policy import require_own_server
 from hub_service.start_tests.finishing import Finishing
 from hub_service.stores.stores import Stores
 
@@ -75,10 +74,8 @@ class Commits:
         stores: Stores,
         cluster: Cluster,
         agents: AgentClient,
-        hub: HubClient,
+        site: Site,
         finishing: Finishing,
-        *,
-        container: str,
     ) -> None:
         self._catalogue = stores.catalogue
         self._jobs = stores.jobs
@@ -89,8 +86,7 @@ class Commits:
         self._quotas = stores.quotas
         self._cluster = cluster
         self._agents = agents
-        self._hub = hub
-        self._container = container
+        self._site = site
 
     async def preview(
         self,
@@ -101,13 +97,14 @@ class Commits:
         exclude: Sequence[str],
     ) -> dict[str, Any]:
         """Return what a save of this desktop would take; the desktop is only read."""
-        require_own_server(person, server)
+        await self._site.require_saved_by(person, server)
         pod = await self._running_pod(server)
         agent = await self._cluster.agent_on(pod.node)
         body = {
             "pod_uid": pod.uid,
-            "container": self._container,
-            "owner": server.user,
+            "container": self._site.container(server),
+            "owner": person.name,
+            "pod_owner": server.user,
             "include_home": include_home,
             "exclude": list(exclude),
         }
@@ -120,18 +117,21 @@ class Commits:
             "images": [one.to_dict() for one in self._catalogue.targets(person.name)],
             "quota": allowance.to_dict() if allowance.rules else None,
             "start_tests": self._finishing.tests,
+            "can_stop": self._site.stops,
         }
 
     async def start(self, person: Person, request: CommitRequest) -> Job:
         """Record a save after asking whether it can be done; the reconciler carries it out."""
-        require_own_server(person, request.server)
+        await self._site.require_saved_by(person, request.server)
+        if request.stop_after and not self._site.stops:
+            raise cannot_stop()
         target(self._catalogue, self._jobs.open(), person.name, request.title)
         description = checked_description(request.description)
         pod = await self._running_pod(request.server)
         await self._cluster.agent_on(pod.node)
         await self._store.ping()
         needed = await self._needed(person, request)
-        await self._hub.keep_alive(request.server)
+        await self._site.keep_alive(request.server)
         # From here to the row nothing is awaited, so no second request comes in between.
         active = self._jobs.unfinished()
         _refuse_second(active, request.server)
@@ -158,19 +158,19 @@ class Commits:
             },
         )
 
-    async def started_from(self, person: Person) -> dict[str, str]:
+    async def started_from(self, person: Person) -> dict[Server, str]:
         """Return what each running server of a person was started from, as far as it is known."""
         try:
-            return await self._cluster.images_of(person.name)
+            return await self._site.images_of(person.name)
         except Unavailable as error:
             log.warning("What desktops were started from is not known now: %s", error)
             return {}
 
     async def stop(self, person: Person, server: Server) -> None:
         """Stop a desktop; not while it is being read for a save."""
-        require_own_server(person, server)
+        await self._site.require_saved_by(person, server)
         _refuse_second(self._jobs.unfinished(), server)
-        await self._hub.stop(server)
+        await self._site.stop(server)
 
     async def advance(self, job: Job) -> Job:
         """Bring a job one step further; called again until it has ended."""
@@ -202,9 +202,9 @@ class Commits:
         if datetime.now(UTC) - (job.ended or job.created) > STOPS_WITHIN:
             log.warning("Desktop %s runs on after job %s", job.server, job.id)
             return
-        pod = await self._cluster.session_pod(job.server)
+        pod = await self._site.pod(job.server)
         if pod and pod.uid == job.request["pod_uid"]:
-            await self._hub.stop(job.server)
+            await self._site.stop(job.server)
 
     async def _end_there(self, job: Job) -> None:
         """Let the agent end what has ended here: it would push what nobody waits for."""
@@ -280,7 +280,7 @@ class Commits:
         return {**changes, "state": RUNNING}
 
     async def _running_pod(self, server: Server) -> SessionPod:
-        pod = await self._cluster.session_pod(server)
+        pod = await self._site.pod(server)
         if pod is None or not pod.running:
             raise Conflict(
                 "server_not_running",
@@ -338,8 +338,9 @@ class Commits:
         return {
             "id": job.id,
             "pod_uid": job.request["pod_uid"],
-            "container": self._container,
-            "owner": job.server.user,
+            "container": self._site.container(job.server),
+            "owner": job.owner,
+            "pod_owner": job.server.user,
             "image": job.image,
             "number": job.number,
             "title": job.title,

@@ -2,6 +2,7 @@
 
     PublicError            a person may see it: a code, an English sentence, its values
     ├── BadRequest         the request is not understood or not possible as it is
+    ├── Unauthenticated    nobody vouches for who asks
     ├── Forbidden          known, but not allowed
     ├── NotFound           unknown, or not to be seen by this person
     ├── Conflict           not possible now, in the state things are in
@@ -54,6 +55,10 @@ class PublicError(Exception):
 
 class BadRequest(PublicError):
     """The request is not understood or not possible as it is."""
+
+
+class Unauthenticated(PublicError):
+    """Nobody vouches for who asks."""
 
 
 class Forbidden(PublicError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub_service.building.builds import Builds
-from hub_service.clients.hub import HubClient
+from hub_service.clients.site import Site
 from hub_service.commits import Commits
 from hub_service.images.images import Images
 from hub_service.images.origins import Origins
@@ -49,12 +49,12 @@ class Services(Stores):
     robots: Robots
     reconciler: Reconciler
     feed: JobFeed
-    hub: HubClient
+    site: Site
     starting: Starting
     metrics: Metrics
     contract: Contract
     hub_prefix: str
-    """Where people see the hub: /hub/."""
+    """Where people see the hub: /hub/; empty = there is none."""
     prefix: str
     """Where people see this service: /services/desktops/."""
     picture_links: PictureLinks

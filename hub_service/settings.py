@@ -19,6 +19,11 @@ from traitlets.config import Application
 
 from hub_service.rules.scan_policy import BLOCKING, Waiver
 
+JUPYTERHUB, KUBEFLOW = "jupyterhub", "kubeflow"
+AUTHS = (JUPYTERHUB, KUBEFLOW)
+SECRET_LENGTH = 32
+"""Characters that the gateway's secret has at least: nobody guesses so many."""
+
 
 class ServiceSettings(Application):
     """The traits of the program."""
@@ -145,6 +150,47 @@ class ServiceSettings(Application):
         beforehand; 0 = nothing is fetched before somebody starts it.
         """,
     )
+    auth = Enum(
+        list(AUTHS),
+        JUPYTERHUB,
+        config=True,
+        help="""
+        Who says who asks, and where the desktops run: `jupyterhub`, or `kubeflow`, whose gateway
+        names the person and whose Notebooks are the desktops.
+        """,
+    )
+    kubeflow_notebook_namespaces = List(
+        Unicode(),
+        config=True,
+        help="With auth=kubeflow: the namespaces whose Notebooks may be saved.",
+    )
+    kubeflow_user_header = Unicode(
+        "kubeflow-userid",
+        config=True,
+        help="The header in which Kubeflow's gateway names the person.",
+    )
+    kubeflow_user_prefix = Unicode(
+        "",
+        config=True,
+        help="What stands before the name in that header and is no part of it.",
+    )
+    kubeflow_gateway_secret = Unicode(
+        config=True,
+        help="""
+        What the gateway sends along as X-Desktops-Gateway: at least 32 characters that nobody
+        else knows. Default: the variable GATEWAY_SECRET.
+        """,
+    )
+    kubeflow_admins = List(
+        Unicode(),
+        config=True,
+        help="With auth=kubeflow: who administers the images, by the names in that header.",
+    )
+    kubeflow_audience = Unicode(
+        "desktops-hub-service",
+        config=True,
+        help="The audience of the tokens that the desktops of Notebooks show.",
+    )
     kubeflow_namespace = Unicode(
         "",
         config=True,
@@ -246,6 +292,10 @@ class ServiceSettings(Application):
         except ValueError as error:
             raise TraitError(f"scan_exceptions: {error}") from error
         return found
+
+    @default("kubeflow_gateway_secret")
+    def _default_gateway_secret(self) -> str:
+        return os.environ.get("GATEWAY_SECRET", "")
 
     @default("registry_username")
     def _default_registry_username(self) -> str:

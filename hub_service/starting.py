@@ -4,8 +4,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from hub_service.clients.hub import HubClient, RunningServer
-from hub_service.clients.kube import Cluster
+from hub_service.clients.hub import RunningServer
+from hub_service.clients.site import Site
 from hub_service.errors import NotFound, sentence
 from hub_service.images.images import Images
 from hub_service.models import Image, Person, Server, Version
@@ -35,10 +35,9 @@ class Start:
 class Starting:
     """Each image starts as a server that is named like it, so only one version of it can run."""
 
-    def __init__(self, images: Images, hub: HubClient, cluster: Cluster) -> None:
+    def __init__(self, images: Images, site: Site) -> None:
         self._images = images
-        self._hub = hub
-        self._cluster = cluster
+        self._site = site
 
     async def look(self, person: Person, owner: str, name: str) -> Start:
         """Return what would happen; NotFound when there is nothing to start."""
@@ -52,7 +51,7 @@ class Starting:
         running = await self._running(server)
         if running is None:
             return Start(image, version, server, None, False, None)
-        pod = await self._cluster.session_pod(server)
+        pod = await self._site.pod(server)
         started = pod.image.rpartition("@")[2] if pod else ""
         older = next((one for one in image.versions if one.digest == started), None)
         same = started == version.digest
@@ -60,13 +59,13 @@ class Starting:
 
     async def stop(self, server: Server) -> None:
         """Stop a server, and wait until it has ended or that takes long."""
-        await self._hub.stop(server)
+        await self._site.stop(server)
         end = time.monotonic() + _STOPPED_WITHIN
         while time.monotonic() < end and await self._running(server):
             await asyncio.sleep(_EVERY)
 
     async def _running(self, server: Server) -> RunningServer | None:
-        for one in await self._hub.servers(server.user):
+        for one in await self._site.servers(server.user):
             if one.server == server:
                 return one
         return None

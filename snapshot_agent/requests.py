@@ -18,11 +18,15 @@ _MOST_WANTED = 1000
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """What of which desktop; never where it is."""
+    """What of which desktop; never where it is.
+
+    The image is `owner`'s, the pod `pod_owner`'s: for a session of JupyterHub the same person.
+    """
 
     pod_uid: str
     container: str
     owner: str
+    pod_owner: str
     include_home: bool
     exclude: tuple[str, ...]
 
@@ -122,10 +126,12 @@ def _common(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("The request must be a JSON object.")
     home, exclude = choice(body)
+    owner = text(body, "owner", 1000)
     return {
         "pod_uid": match(body, "pod_uid", ID),
         "container": match(body, "container", ID),
-        "owner": text(body, "owner", 1000),
+        "owner": owner,
+        "pod_owner": text(body, "pod_owner", 1000) if "pod_owner" in body else owner,
         "include_home": home,
         "exclude": exclude,
     }

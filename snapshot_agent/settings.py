@@ -39,6 +39,13 @@ class SnapshotAgent(Application):
         "component=singleuser-server",
         help="The labels by which a pod is known to be a session; KubeSpawner's by default.",
     ).tag(config=True)
+    owner_annotation = Unicode(
+        "hub.jupyter.org/username",
+        help=(
+            "The annotation of a session's pod that says whose it is. Empty = its namespace says "
+            "so, as with Kubeflow's Notebooks, whose annotations their users may write."
+        ),
+    ).tag(config=True)
     audience = Unicode(
         "desktops-snapshot-agent",
         help="The audience that the callers' tokens must have been made for.",

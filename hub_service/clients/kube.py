@@ -34,14 +34,14 @@ class SessionPod:
 
 
 class Cluster:
-    """Reads pods of one namespace."""
+    """Reads pods."""
 
     def __init__(
         self, api: client.CoreV1Api, *, namespace: str, container: str, agent_port: int
     ) -> None:
         self._api = api
         self._namespace = namespace
-        self._container = container
+        self.container = container
         self._agent_port = agent_port
         self._agents: dict[str, tuple[str, float]] = {}
 
@@ -60,7 +60,7 @@ class Cluster:
         KubeSpawner keeps the names as people wrote them in annotations; its labels are
         slugs of them.
         """
-        for pod in await self._pods("component=singleuser-server"):
+        for pod in await self.pods("component=singleuser-server"):
             notes: Mapping[str, str] = pod.metadata.annotations or {}
             named = (
                 notes.get("hub.jupyter.org/username"),
@@ -70,23 +70,23 @@ class Cluster:
                 named == (server.user, server.name)
                 and not pod.metadata.deletion_timestamp
             ):
-                return self._session(pod)
+                return session_of(pod, self.container)
         return None
 
     async def images_of(self, user: str) -> dict[str, str]:
         """Return what each server of a person was started from, by the server's name."""
         found = {}
-        for pod in await self._pods("component=singleuser-server"):
+        for pod in await self.pods("component=singleuser-server"):
             notes: Mapping[str, str] = pod.metadata.annotations or {}
             if notes.get("hub.jupyter.org/username") == user:
                 name = notes.get("hub.jupyter.org/servername", "")
-                found[name] = self._session(pod).image
+                found[name] = session_of(pod, self.container).image
         return found
 
     async def session_images(self) -> set[str]:
         """Return what the desktops that are there were started from."""
-        pods = await self._pods("component=singleuser-server")
-        return {self._session(pod).image for pod in pods}
+        pods = await self.pods("component=singleuser-server")
+        return {session_of(pod, self.container).image for pod in pods}
 
     async def agent_on(self, node: str) -> str:
         """Return the base URL of a node's agent, or raise Unavailable."""
@@ -110,7 +110,7 @@ class Cluster:
         """Return the base URL of each node's agent, by the node's name."""
         return {
             pod.spec.node_name: f"http://{pod.status.pod_ip}:{self._agent_port}"
-            for pod in await self._pods(AGENTS, fields)
+            for pod in await self.pods(AGENTS, fields)
             if pod.status.pod_ip and not pod.metadata.deletion_timestamp
         }
 
@@ -124,22 +124,12 @@ class Cluster:
         """Close the connections."""
         await self._api.api_client.close()
 
-    def _session(self, pod: Any) -> SessionPod:
-        containers = {one.name: one for one in pod.spec.containers}
-        image = (
-            containers[self._container].image if self._container in containers else ""
-        )
-        return SessionPod(
-            uid=pod.metadata.uid,
-            name=pod.metadata.name,
-            node=pod.spec.node_name or "",
-            image=image,
-            running=pod.status.phase == "Running",
-        )
-
-    async def _pods(self, labels: str, fields: str | None = None) -> list[Any]:
+    async def pods(
+        self, labels: str, fields: str | None = None, *, namespace: str = ""
+    ) -> list[Any]:
+        """Return the pods that selectors choose, of our namespace or of another one."""
         call: Awaitable[Any] = self._api.list_namespaced_pod(
-            self._namespace,
+            namespace or self._namespace,
             label_selector=labels,
             field_selector=fields,
             _request_timeout=TIMEOUT,
@@ -154,3 +144,15 @@ class Cluster:
                 ),
                 details={"why": str(error)[:500]},
             ) from error
+
+
+def session_of(pod: Any, container: str) -> SessionPod:
+    """Return what is asked of a desktop's pod; `container` is the desktop in it."""
+    images = {one.name: one.image for one in pod.spec.containers}
+    return SessionPod(
+        uid=pod.metadata.uid,
+        name=pod.metadata.name,
+        node=pod.spec.node_name or "",
+        image=images.get(container, ""),
+        running=pod.status.phase == "Running",
+    )

@@ -25,6 +25,12 @@ from hub_service.handlers import (
     version_pages,
 )
 
+hub_handlers: list[tuple[str, type[Any]]] = [
+    *health.hub_handlers,
+    *start_page.hub_handlers,
+]
+"""What there is beside a JupyterHub only."""
+
 default_handlers: list[tuple[str, type[Any]]] = [
     *health.default_handlers,
     *images.default_handlers,
@@ -40,7 +46,6 @@ default_handlers: list[tuple[str, type[Any]]] = [
     *robots.default_handlers,
     *scans.default_handlers,
     *build_pages.default_handlers,
-    *start_page.default_handlers,
     *admin_pages.default_handlers,
     *admin_rules.default_handlers,
     *image_pages.default_handlers,

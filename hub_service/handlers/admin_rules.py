@@ -106,7 +106,7 @@ class PeoplePage(PageHandler):
     async def _person(self, name: str) -> Person:
         """Return a person with their groups; without them while the hub does not answer."""
         try:
-            return await self.services.hub.person(name) or Person(name)
+            return await self.services.site.person(name) or Person(name)
         except Unavailable:
             return Person(name)
 

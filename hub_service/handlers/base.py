@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
-from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
+from jupyterhub.services.auth import HubOAuthenticated
 from tornado.web import HTTPError, RequestHandler
 
 from desktop_i18n import Translate, language_of, translator
@@ -16,27 +16,25 @@ from hub_service.errors import (
     Forbidden,
     NotFound,
     PublicError,
+    Unauthenticated,
     Unavailable,
     sentence,
 )
+from hub_service.handlers.login import ADMIN, READ, SAVE, WRITE, Login
 from hub_service.models import Person, Server
 from hub_service.pages.views import Views, public_error_view
 from hub_service.services import Services
 
 log = logging.getLogger(__name__)
 
-READ, SAVE, WRITE, ADMIN = (
-    "custom:desktops:read",
-    "custom:desktops:save",
-    "custom:desktops:write",
-    "custom:desktops:admin",
-)
+__all__ = ["ADMIN", "READ", "SAVE", "WRITE"]
 METRICS = "custom:desktops:metrics"
 PROFILES = "custom:desktops:profiles"
 PUBLISH = "custom:desktops:publish"
 
 STATUS: list[tuple[type[PublicError], int]] = [
     (BadRequest, 422),
+    (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),
     (Conflict, 409),
@@ -52,17 +50,25 @@ Verb = Callable[..., Awaitable[None]]
 class BaseHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     """Knows the person and their language; gives errors their form."""
 
-    def initialize(self, services: Services) -> None:
+    def initialize(self, services: Services, login: Login) -> None:
         """Take the objects of the running service."""
         self.services = services
+        self.login = login
 
     async def prepare(self) -> None:
-        """Ask JupyterHub who this is; a cookie's write needs its XSRF token."""
-        model = await self.hub_auth.get_user(self, sync=False)
-        try:
-            self._hub_auth_user_cache = self.check_hub_user(model) if model else None
-        except UserNotAllowed:
-            raise HTTPError(403, "this user may not use the service") from None
+        """Find out who this is."""
+        # Nobody, also for the page that says why.
+        self._hub_auth_user_cache = None
+        self._hub_auth_user_cache = await self.login.user(self)
+
+    def get_login_url(self) -> str:
+        """Return where to log in."""
+        return self.login.url(self)
+
+    @property
+    def xsrf_token(self) -> bytes:
+        """What a page sends back with each change."""
+        return self.login.xsrf_token(self)
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """Decode a part of the address; what has a NUL names nothing, and no database takes it."""

@@ -56,5 +56,5 @@ default_handlers = [
     (r"api/v1/healthz", HealthHandler),
     (r"api/v1/metrics", MetricsHandler),
     (r"api/v1/openapi.json", OpenApiHandler),
-    (r"oauth_callback", CallbackHandler),
 ]
+hub_handlers = [(r"oauth_callback", CallbackHandler)]

@@ -4,7 +4,6 @@ from typing import Any
 
 from tornado.web import HTTPError
 
-from hub_service.clients.hub import RunningServer
 from hub_service.commits import CommitRequest
 from hub_service.errors import BadRequest, NotFound, PublicError, sentence
 from hub_service.handlers.base import (
@@ -45,12 +44,14 @@ class PageHandler(BaseHandler):
 
     def show(self, template: str, **values: Any) -> None:
         """Render a page."""
+        prefix, hub = self.services.prefix, self.services.hub_prefix
         html = render(
             template,
             language=self.language,
             _=self._,
-            prefix=self.services.prefix,
-            hub_prefix=self.services.hub_prefix,
+            prefix=prefix,
+            hub_prefix=hub,
+            hub_static=f"{hub}static/" if hub else f"{prefix}hub-static/",
             user=self.current_user["name"] if self.current_user else "",
             admin=bool(self.current_user) and self.person.admin,
             xsrf=self.xsrf_token.decode(),
@@ -159,7 +160,7 @@ class DesktopsPage(PageHandler):
     @needs_scope(READ)
     async def get(self) -> None:
         """List the person's servers, each with a save button."""
-        servers = await self.services.hub.servers(self.person.name)
+        servers = await self.services.site.servers(self.person.name)
         jobs = self.services.jobs.unfinished()
         saving = {
             job.server: job
@@ -173,8 +174,8 @@ class DesktopsPage(PageHandler):
         rows = [
             {
                 "server": one,
-                "title": title_of(one, self._),
-                "image": names.get(images.get(one.server.name, "")),
+                "title": self._title(one.server),
+                "image": names.get(images.get(one.server, "")),
                 "session": one.options.get("session", ""),
                 "job": saving.get(one.server)
                 and self.views.job(saving[one.server], self._),
@@ -183,7 +184,17 @@ class DesktopsPage(PageHandler):
             for one in servers
         ]
         stopped = self.get_query_argument("done", "") == "stopped"
-        self.show("desktops.html", rows=rows, stopped=stopped)
+        stops = self.services.site.stops
+        self.show("desktops.html", rows=rows, stopped=stopped, stops=stops)
+
+    def _title(self, server: Server) -> str:
+        """Return what a person calls a desktop; one of a namespace is named with it."""
+        own = server.user == self.person.name
+        return (
+            server.name or self._("My desktop")
+            if own
+            else f"{server.user}/{server.name}"
+        )
 
     @needs_scope(WRITE)
     async def post(self) -> None:
@@ -199,13 +210,12 @@ class SavePage(PageHandler):
     @needs_scope(WRITE)
     async def get(self) -> None:
         """Show what would be saved and ask for a name."""
-        server = Server(self.person.name, self.get_query_argument("server", ""))
-        await self._ask(server)
+        await self._ask(self._server())
 
     @needs_scope(WRITE)
     async def post(self) -> None:
         """Begin the save and show the job; ask again, with what was typed, when it is refused."""
-        server = Server(self.person.name, self.get_body_argument("server", ""))
+        server = self._server()
         request = CommitRequest(
             server=server,
             title=self.get_body_argument("title", ""),
@@ -224,6 +234,11 @@ class SavePage(PageHandler):
             return
         self.services.reconciler.wake()
         self.redirect(f"{self.services.prefix}jobs/{job.id}")
+
+    def _server(self) -> Server:
+        """Return the desktop that is meant: the person's own, or one of a namespace."""
+        user = self.get_argument("user", self.person.name)
+        return Server(user, self.get_argument("server", ""))
 
     async def _ask(
         self,
@@ -275,11 +290,6 @@ class MissingPage(PageHandler):
     async def get(self) -> None:
         """Say that there is no such page."""
         raise NotFound("page_not_found", sentence("There is no such page."))
-
-
-def title_of(server: RunningServer, _: Any) -> str:
-    """Return what a person calls a server."""
-    return server.server.name or _("My desktop")
 
 
 default_handlers = [

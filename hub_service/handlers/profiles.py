@@ -26,7 +26,7 @@ class ProfilesHandler(ApiHandler):
             raise BadRequest(
                 "invalid_request", sentence("Say whose profiles: ?user=NAME.")
             )
-        person = await self.services.hub.person(name) or Person(name)
+        person = await self.services.site.person(name) or Person(name)
         page = self.services.catalogue.images_seen_by(
             person, startable=True, limit=LIMIT
         )

@@ -31,4 +31,4 @@ class StartPage(PageHandler):
         return self.views.spawn(start.server.user, start.image.owner, start.image.name)
 
 
-default_handlers = [(r"start/([^/]+)/([^/]+)", StartPage)]
+hub_handlers = [(r"start/([^/]+)/([^/]+)", StartPage)]

@@ -158,8 +158,9 @@ class Views:
         links = {
             "self": f"{self.prefix}api/v1/{page}",
             "page": f"{self.prefix}{page}",
-            "start": self.start(image.owner, image.name),
         }
+        if self.hub_prefix:
+            links["start"] = self.start(image.owner, image.name)
         active = image.active_version
         if active and (picture := self.picture(image, active)):
             links["picture"] = picture
@@ -172,7 +173,12 @@ class Views:
         return self._pictures.link(image.owner, image.name, version.number, time.time())
 
     def attempt(self, owner: str, name: str, number: int) -> str:
-        """Return the link that starts one version for its owner, as a server of its own."""
+        """Return the link that starts one version for its owner, as a server of its own.
+
+        Empty without a hub: Kubeflow's own form starts what is given there by its reference.
+        """
+        if not self.hub_prefix:
+            return ""
         server = Server(owner, f"{name}-v{number}")
         return start_link(self.hub_prefix, server, f"{owner}/{name}@{number}")
 
@@ -233,9 +239,14 @@ class Views:
                 "log": f"{self.prefix}api/v1/jobs/{job.id}/log",
                 "page": f"{self.prefix}jobs/{job.id}",
                 "image": f"{self.prefix}{page}",
-                "start": self.start(job.owner, job.image),
-                "try": self.attempt(job.owner, job.image, job.number),
+                **(self._starts(job) if self.hub_prefix else {}),
             },
+        }
+
+    def _starts(self, job: Job) -> dict[str, str]:
+        return {
+            "start": self.start(job.owner, job.image),
+            "try": self.attempt(job.owner, job.image, job.number),
         }
 
     def cleanup(self, cleanup: Cleanup, _: Translate) -> dict[str, Any]:

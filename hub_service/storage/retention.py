@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hub_service.clients.kube import Cluster
+from hub_service.clients.site import Site
 from hub_service.errors import (
     BadRequest,
     Conflict,
@@ -44,14 +44,14 @@ class Retention:
         self,
         stores: Stores,
         images: Images,
-        cluster: Cluster,
+        site: Site,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.clock = clock
         self._plans = stores.retention_plans
         self._images = images
-        self._cluster = cluster
+        self._site = site
         self._running: set[int] = set()
 
     async def dry_run(self, person: Person, days: int) -> Plan:
@@ -136,7 +136,7 @@ class Retention:
         return replace(item, state=DELETED, why=None)
 
     async def _candidates(self, days: int) -> list[Candidate]:
-        running = await self._cluster.session_images()
+        running = await self._site.images()
         before = self.clock() - timedelta(days=days)
         return [
             one

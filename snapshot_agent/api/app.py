@@ -131,6 +131,7 @@ class Api(SnapshotAgent):
             node=self.node_name,
             namespaces=self.namespaces,
             label_selector=self.session_selector,
+            owner_annotation=self.owner_annotation,
         )
         stack.push_async_callback(cluster.close)
         return cluster

@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 # Seconds, on every call. A pair of connect and read, which the client documents, fails in
 # kubernetes.aio 37: aiohttp takes a number.
 _TIMEOUT = 30.0
-OWNER_ANNOTATION = "hub.jupyter.org/username"
 
 
 class KubeError(Exception):
@@ -47,12 +46,19 @@ class KubeCluster:
     """
 
     def __init__(
-        self, api: Any, *, node: str, namespaces: Iterable[str], label_selector: str
+        self,
+        api: Any,
+        *,
+        node: str,
+        namespaces: Iterable[str],
+        label_selector: str,
+        owner_annotation: str,
     ) -> None:
         self._api = api
         self._node = node
         self._namespaces = tuple(namespaces)
         self._label_selector = label_selector
+        self._owner_annotation = owner_annotation
 
     @classmethod
     async def connect(
@@ -62,6 +68,7 @@ class KubeCluster:
         node: str,
         namespaces: Iterable[str],
         label_selector: str,
+        owner_annotation: str,
     ) -> KubeCluster:
         """The cluster that the pod is in, or the one of a kubeconfig file."""
         settings = client.Configuration()
@@ -70,7 +77,13 @@ class KubeCluster:
         else:
             config.load_incluster_config(client_configuration=settings)
         api = client.ApiClient(settings)
-        return cls(api, node=node, namespaces=namespaces, label_selector=label_selector)
+        return cls(
+            api,
+            node=node,
+            namespaces=namespaces,
+            label_selector=label_selector,
+            owner_annotation=owner_annotation,
+        )
 
     async def close(self) -> None:
         await self._api.close()
@@ -105,7 +118,7 @@ class KubeCluster:
                 raise _wrapped(error) from error
             for found in answer.items:
                 if found.metadata is not None and found.metadata.uid == uid:
-                    return _pod(found)
+                    return _pod(found, self._owner_annotation)
         return None
 
 
@@ -129,7 +142,8 @@ class Reviews:
         return found
 
 
-def _pod(found: Any) -> Pod:
+def _pod(found: Any, annotation: str) -> Pod:
+    notes = found.metadata.annotations or {}
     running = {}
     for status in (found.status and found.status.container_statuses) or ():
         scheme, _, container_id = (status.container_id or "").partition("://")
@@ -139,7 +153,7 @@ def _pod(found: Any) -> Pod:
         uid=found.metadata.uid,
         name=found.metadata.name,
         namespace=found.metadata.namespace,
-        owner=(found.metadata.annotations or {}).get(OWNER_ANNOTATION, ""),
+        owner=notes.get(annotation, "") if annotation else found.metadata.namespace,
         containers={} if found.metadata.deletion_timestamp else running,
     )
 

@@ -35,6 +35,7 @@ async def cluster(
         node="node-1",
         namespaces=["desktops", "more"],
         label_selector="component=singleuser-server",
+        owner_annotation="hub.jupyter.org/username",
     )
     yield made
     await made.close()
@@ -95,11 +96,37 @@ async def test_only_sessions_of_this_node_exist(
     assert starting is not None and starting.containers == {}
 
 
+async def test_a_notebook_is_its_namespaces_whatever_is_written_on_it(
+    kubernetes: FakeKubernetes, tmp_path: Path
+) -> None:
+    labels = {"notebook-name": "desk"}
+    kubernetes.pods = [FakePod("here", owner="bob", namespace="team", labels=labels)]
+    made = await KubeCluster.connect(
+        kubeconfig=str(kubernetes.kubeconfig(tmp_path / "other")),
+        node="node-1",
+        namespaces=["team"],
+        label_selector="notebook-name",
+        owner_annotation="",
+    )
+    try:
+        found = await made.pod("here")
+        assert found is not None
+        found.check_owner("team")
+        with pytest.raises(Forbidden):
+            found.check_owner("bob")
+    finally:
+        await made.close()
+
+
 async def test_an_api_server_that_is_away(tmp_path: Path) -> None:
     with FakeKubernetes() as gone:
         config = str(gone.kubeconfig(tmp_path / "kubeconfig"))
     made = await KubeCluster.connect(
-        kubeconfig=config, node="n", namespaces=["desktops"], label_selector="a=b"
+        kubeconfig=config,
+        node="n",
+        namespaces=["desktops"],
+        label_selector="a=b",
+        owner_annotation="",
     )
     try:
         with pytest.raises(KubeError):

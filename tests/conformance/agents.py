@@ -124,6 +124,7 @@ async def running_agent(
                 node="node-1",
                 namespaces=["desktops"],
                 label_selector="component=singleuser-server",
+                owner_annotation="hub.jupyter.org/username",
             )
             stack.push_async_callback(cluster.close)
             app = Api(**given)

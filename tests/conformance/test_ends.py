@@ -63,6 +63,7 @@ async def broken_saves(node: Node, folder: Path) -> AsyncIterator[Saves]:
             node="node-1",
             namespaces=["desktops"],
             label_selector="component=singleuser-server",
+            owner_annotation="hub.jupyter.org/username",
         )
         stack.push_async_callback(cluster.close)
         tools = Tools(capture, cast(Registries, Broken()), folder)

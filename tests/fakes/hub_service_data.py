@@ -24,6 +24,7 @@ PREVIEW: dict[str, Any] = {
     "entries": 7018,
     "seconds_estimate": 20,
     "start_tests": True,
+    "can_stop": True,
     "packages": {
         "added": [
             {"name": name, "version": "3.28", "kind": "apt"}

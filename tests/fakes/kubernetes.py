@@ -138,13 +138,14 @@ class _Handler(BaseHTTPRequestHandler):
         if pieces[:4] != ["", "api", "v1", "namespaces"] or pieces[5:] != ["pods"]:
             return self._answer(404, {})
         node = query.get("fieldSelector", "").removeprefix("spec.nodeName=")
-        key, _, value = query.get("labelSelector", "").partition("=")
+        key, equals, value = query.get("labelSelector", "").partition("=")
         items = [
             pod.to_dict()
             for pod in self.kubernetes.pods
             if pod.namespace == pieces[4]
             and pod.node == node
-            and pod.labels.get(key) == value
+            and key in pod.labels
+            and (not equals or pod.labels[key] == value)
         ]
         self._answer(200, {"kind": "PodList", "metadata": {}, "items": items})
 

@@ -149,10 +149,12 @@ class World:
             **self.settings,
         )
         HubOAuth.clear_instance()
-        auth = HubOAuth.instance(config=self._auth_config())
+        HubOAuth.instance(config=self._auth_config())
         stack.callback(HubOAuth.clear_instance)
-        services = app.build(engine, http, await self._cluster(stack), auth)
-        server = HTTPServer(app.web(services))
+        cluster = await self._cluster(stack)
+        place, login = app.place(http, cluster)
+        services = app.build(engine, http, cluster, place)
+        server = HTTPServer(app.web(services, login))
         [socket] = bind_sockets(0, "127.0.0.1")
         server.add_socket(socket)
         self.url = f"http://127.0.0.1:{socket.getsockname()[1]}"

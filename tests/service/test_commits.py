@@ -57,6 +57,7 @@ async def test_the_agent_gets_the_pod_and_no_paths_or_hosts(world: World) -> Non
         "pod_uid": pod["metadata"]["uid"],
         "container": "notebook",
         "owner": "alice",
+        "pod_owner": "alice",
         "image": "gis-course",
         "number": 1,
         "title": "GIS course",

@@ -24,6 +24,11 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
+{{- /* Not empty when Kubeflow says who asks, and its Notebooks are the desktops. */ -}}
+{{- define "desktops.in-kubeflow" -}}
+{{- if eq .Values.hubService.auth "kubeflow" }}yes{{ end -}}
+{{- end }}
+
 {{- define "desktops.pull-secrets" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{ toJson . }}

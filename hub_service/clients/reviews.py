@@ -1,0 +1,82 @@
+"""What the API server vouches for: whose token this is, and what a person may do."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes.aio import client
+
+from hub_service.clients.kube import TIMEOUT
+from hub_service.clients.workloads import translated
+
+_ACCOUNT = "system:serviceaccount:"
+_POD = "authentication.kubernetes.io/pod-"
+
+
+@dataclass(frozen=True)
+class PodIdentity:
+    """The pod that a token is bound to."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+class Reviews:
+    """TokenReviews and SubjectAccessReviews."""
+
+    def __init__(self, api: client.ApiClient, *, audience: str) -> None:
+        self._tokens = client.AuthenticationV1Api(api)
+        self._access = client.AuthorizationV1Api(api)
+        self._core = client.CoreV1Api(api)
+        self._audience = audience
+
+    async def pod(self, token: str) -> PodIdentity | None:
+        """Return the pod of a ServiceAccount's token that was made for us.
+
+        None for every other token: also for one that is bound to no pod, since whoever may ask
+        for tokens of an account could have it without being in a pod.
+        """
+        if not token:
+            # The API server calls that a request that is wrong.
+            return None
+        spec = client.V1TokenReviewSpec(token=token, audiences=[self._audience])
+        with translated():
+            answer: Any = await self._tokens.create_token_review(
+                client.V1TokenReview(spec=spec), _request_timeout=TIMEOUT
+            )
+        status = answer.status
+        if not status or not status.authenticated or not status.user:
+            return None
+        # An API server that knows no audiences says nothing of them.
+        if self._audience not in (status.audiences or ()):
+            return None
+        username, extra = status.user.username or "", status.user.extra or {}
+        namespace = username.removeprefix(_ACCOUNT).partition(":")[0]
+        [name], [uid] = [extra.get(f"{_POD}{one}") or [""] for one in ("name", "uid")]
+        if not username.startswith(_ACCOUNT) or not (name and uid):
+            return None
+        return PodIdentity(namespace, name, uid)
+
+    async def may_update(self, user: str, namespace: str, notebook: str) -> bool:
+        """Say whether a person may change a Notebook of Kubeflow's, by the cluster's own rules."""
+        wanted = client.V1ResourceAttributes(
+            group="kubeflow.org",
+            resource="notebooks",
+            verb="update",
+            namespace=namespace,
+            name=notebook,
+        )
+        spec = client.V1SubjectAccessReviewSpec(user=user, resource_attributes=wanted)
+        with translated():
+            answer: Any = await self._access.create_subject_access_review(
+                client.V1SubjectAccessReview(spec=spec), _request_timeout=TIMEOUT
+            )
+        return bool(answer.status and answer.status.allowed)
+
+    async def owner(self, namespace: str) -> str:
+        """Return whose a namespace is, as Kubeflow's profiles write it; empty = nobody's."""
+        with translated():
+            found: Any = await self._core.read_namespace(
+                namespace, _request_timeout=TIMEOUT
+            )
+        return str((found.metadata.annotations or {}).get("owner", ""))

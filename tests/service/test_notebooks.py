@@ -1,0 +1,286 @@
+"""hub_service in a Kubeflow: who is believed, which desktops may be saved, and by whom."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from traitlets import TraitError
+
+from hub_service.app import HubService
+from hub_service.clients.kube import Cluster
+from tests.service.conftest import PREFIX, World
+
+SECRET = "the-gateway-alone-knows-these-characters"
+ALICE, BOB, ROOT = "alice@example.com", "bob@example.com", "root@example.com"
+DESK = {"user": "team", "name": "desk"}
+NAMESPACES = ["team", "other"]
+
+
+@pytest.fixture
+async def world(neighbours: World) -> AsyncIterator[World]:
+    """A Kubeflow with two namespaces; alice has the rights and the ownership of one, bob none."""
+    neighbours.settings = {
+        "auth": "kubeflow",
+        "kubeflow_gateway_secret": SECRET,
+        "kubeflow_notebook_namespaces": NAMESPACES,
+        "kubeflow_admins": [ROOT],
+        "kubeflow_user_prefix": "accounts:",
+    }
+    reviews = neighbours.cluster.reviews
+    reviews.rights, reviews.owners = {(ALICE, "team")}, {"team": ALICE}
+    async with neighbours.serving():
+        yield neighbours
+
+
+def gateway(world: World, user: str, **headers: str) -> httpx.AsyncClient:
+    """Return a client that comes through the gateway, with the XSRF token of a page."""
+    given = {"kubeflow-userid": f"accounts:{user}", "X-Desktops-Gateway": SECRET}
+    given |= {"Cookie": "_xsrf=of-a-page", "X-XSRFToken": "of-a-page"}
+    return world.client(**(given | headers))
+
+
+def desktop(world: World, token: str = "a-pods-token", **headers: str) -> Any:
+    """Return a client inside the desktop team/desk, and the uid of its pod."""
+    uid = world.cluster.add_notebook("team", "desk")
+    world.cluster.reviews.bind(token, "team", "desk-0", uid)
+    return world.client(token, **headers), uid
+
+
+def save(**fields: Any) -> dict[str, Any]:
+    """Return the request that saves team/desk."""
+    return {"server": DESK, "image": "GIS course", **fields}
+
+
+async def refused(
+    client: httpx.AsyncClient, path: str = "/images", **body: Any
+) -> tuple[int, str]:
+    """Return the status and the code of what is not done."""
+    reply = await client.request("POST" if body else "GET", path, json=body or None)
+    return reply.status_code, reply.json()["error"]["code"]
+
+
+async def test_who_has_the_right_to_the_notebook_saves_it(world: World) -> None:
+    uid = world.cluster.add_notebook("team", "desk")
+    alice = gateway(world, ALICE)
+    reply = await alice.post("/commits", json=save())
+    assert reply.status_code == 202, reply.text
+    job = await world.ended(alice, reply.json()["id"])
+    assert job["state"] == "succeeded", job
+    assert job["server"] == DESK
+    assert "start" not in job["links"]
+    [body] = world.agent.bodies
+    asked = [body[key] for key in ("pod_uid", "container", "owner", "pod_owner")]
+    assert asked == [uid, "desk", ALICE, "team"]
+    [image] = (await alice.get("/images")).json()["items"]
+    assert (image["owner"], image["active_version"]["number"]) == (ALICE, 1)
+    assert "start" not in image["links"]
+    [question] = world.cluster.reviews.asked
+    assert question == {
+        "user": ALICE,
+        "group": "kubeflow.org",
+        "resource": "notebooks",
+        "verb": "update",
+        "namespace": "team",
+        "name": "desk",
+    }
+
+
+async def test_two_people_who_save_one_notebook_have_images_of_their_own(
+    world: World,
+) -> None:
+    world.cluster.add_notebook("team", "desk")
+    world.cluster.reviews.rights.add((BOB, "team"))
+    for user in (ALICE, BOB):
+        client = gateway(world, user)
+        reply = await client.post("/commits", json=save())
+        job = await world.ended(client, reply.json()["id"])
+        assert (job["state"], job["version"]) == ("succeeded", 1)
+        items = (await client.get("/images")).json()["items"]
+        assert [one["owner"] for one in items] == [user]
+
+
+@pytest.mark.parametrize("path", ["/commits", "/commits/preview"])
+@pytest.mark.parametrize("user", [BOB, ROOT])
+async def test_who_has_no_right_to_the_notebook_saves_nothing(
+    world: World, path: str, user: str
+) -> None:
+    world.cluster.add_notebook("team", "desk")
+    body = save() if path == "/commits" else {"server": DESK}
+    answer = await refused(gateway(world, user), path, **body)
+    assert answer == (403, "not_your_notebook")
+    assert world.agent.bodies == []
+
+
+async def test_a_namespace_that_is_not_listed(world: World) -> None:
+    world.cluster.add_notebook("third", "desk")
+    world.cluster.reviews.rights.add((ALICE, "third"))
+    body = save(server={"user": "third", "name": "desk"})
+    answer = await refused(gateway(world, ALICE), "/commits", **body)
+    assert answer == (403, "namespace_not_served")
+
+
+async def test_an_api_server_that_is_away_lets_nobody_save(world: World) -> None:
+    world.cluster.add_notebook("team", "desk")
+    world.cluster.reviews.down = True
+    answer = await refused(gateway(world, ALICE), "/commits", **save())
+    assert answer == (503, "cluster_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "not_from_gateway"),
+        ({"kubeflow-userid": f"accounts:{ALICE}"}, "not_from_gateway"),
+        (
+            {"kubeflow-userid": f"accounts:{ALICE}", "X-Desktops-Gateway": "wrong"},
+            "not_from_gateway",
+        ),
+        (
+            {"kubeflow-userid": f"accounts:{ALICE}", "X-Desktops-Gateway": ""},
+            "not_from_gateway",
+        ),
+        ({"X-Desktops-Gateway": SECRET}, "nobody_named"),
+        ({"X-Desktops-Gateway": SECRET, "kubeflow-userid": ""}, "nobody_named"),
+        ({"Authorization": "Bearer another-token"}, "token_unknown"),
+        ({"Authorization": "Bearer"}, "token_unknown"),
+        # A token of JupyterHub's way of writing it is nobody's here.
+        ({"Authorization": "token service-token"}, "not_from_gateway"),
+    ],
+)
+async def test_whom_nobody_vouches_for_is_refused(
+    world: World, headers: dict[str, str], code: str
+) -> None:
+    client = world.client(**headers)
+    assert await refused(client) == (401, code)
+    assert await refused(client, "/commits", **save()) == (401, code)
+    page = await client.get(f"{world.url}{PREFIX}")
+    assert page.status_code == 401
+    assert "text/html" in page.headers["content-type"]
+
+
+async def test_a_name_beside_the_gateways_is_refused(world: World) -> None:
+    sent = [("kubeflow-userid", f"accounts:{one}") for one in (ROOT, ALICE)]
+    sent.append(("X-Desktops-Gateway", SECRET))
+    reply = await world.client().get("/images", headers=sent)
+    assert reply.status_code == 401
+
+
+async def test_a_change_needs_the_token_of_a_page(world: World) -> None:
+    world.cluster.add_notebook("team", "desk")
+    for headers in ({"Cookie": ""}, {"X-XSRFToken": "another"}):
+        client = gateway(world, ALICE, **headers)
+        reply = await client.post("/commits", json=save())
+        assert reply.status_code == 403
+        assert (await client.get("/images")).status_code == 200
+    assert world.agent.bodies == []
+
+
+async def test_only_the_named_administer(world: World) -> None:
+    assert (await gateway(world, ROOT).get("/quotas")).status_code == 200
+    assert (await gateway(world, ALICE).get("/quotas")).status_code == 403
+
+
+async def test_the_desktop_saves_itself_for_the_namespaces_owner(world: World) -> None:
+    # Whom its own requests name is nothing that a program in it could not write.
+    forged = {"kubeflow-userid": f"accounts:{BOB}", "X-Desktops-Gateway": "guess"}
+    client, uid = desktop(world, **forged)
+    reply = await client.post("/commits", json=save())
+    assert reply.status_code == 202, reply.text
+    job = await world.ended(client, reply.json()["id"])
+    assert (job["state"], job["image"]["owner"]) == ("succeeded", ALICE)
+    assert world.agent.bodies[-1]["pod_uid"] == uid
+    preview = await client.post("/commits/preview", json={"server": DESK})
+    assert preview.json()["can_stop"] is False
+    assert preview.json()["images"][0]["next_version"] == 2
+
+
+async def test_the_desktop_saves_no_other_and_changes_nothing(world: World) -> None:
+    client, _ = desktop(world)
+    world.cluster.add_notebook("team", "second")
+    world.cluster.add_notebook("other", "desk")
+    world.cluster.reviews.rights.add((ALICE, "other"))
+    for server in ({"user": "team", "name": "second"}, {**DESK, "user": "other"}):
+        answer = await refused(client, "/commits", **save(server=server))
+        assert answer == (403, "not_this_server")
+    job = (await client.post("/commits", json=save())).json()
+    await world.ended(client, job["id"])
+    gone = await client.delete(f"/images/{ALICE}/gis-course")
+    assert gone.status_code == 403
+    assert world.agent.bodies[-1]["pod_owner"] == "team"
+    assert len(world.agent.bodies) == 1
+
+
+async def test_an_owner_who_lost_the_right_does_not_save_by_the_desktop(
+    world: World,
+) -> None:
+    client, _ = desktop(world)
+    world.cluster.reviews.rights.clear()
+    assert await refused(client, "/commits", **save()) == (403, "not_your_notebook")
+
+
+@pytest.mark.parametrize(
+    "case", ["audience", "unbound", "user", "pod", "set", "name", "namespace", "owner"]
+)
+async def test_a_token_that_is_no_desktops(world: World, case: str) -> None:
+    reviews, namespace, labels, pod = world.cluster.reviews, "team", {}, "desk-0"
+    if case == "pod":
+        # Another pod of the namespace, which says that it is that desktop.
+        pod = "mine"
+    if case == "set":
+        labels = {"statefulset": "another"}
+    if case == "namespace":
+        namespace = "third"
+    uid = world.cluster.add_notebook(namespace, "desk", pod=pod, labels=labels)
+    audience = "https://kubernetes" if case == "audience" else "desktops-hub-service"
+    reviews.bind("t", namespace, pod, "gone" if case == "name" else uid, audience)
+    if case == "unbound":
+        reviews.tokens["t"].extra.clear()
+    if case == "user":
+        reviews.tokens["t"].username = "alice"
+    if case == "owner":
+        reviews.owners.clear()
+    status, _ = await refused(world.client("t"))
+    assert status == (401 if case in ("audience", "unbound", "user") else 403)
+
+
+async def test_stopping_is_kubeflows(world: World) -> None:
+    world.cluster.add_notebook("team", "desk")
+    answer = await refused(gateway(world, ALICE), "/commits", **save(stop_after=True))
+    assert answer == (409, "cannot_stop")
+    assert world.agent.bodies == []
+
+
+async def test_the_pages_offer_what_there_is(world: World) -> None:
+    world.cluster.add_notebook("team", "desk")
+    world.cluster.add_notebook("other", "not-hers")
+    alice = gateway(world, ALICE)
+    url = f"{world.url}{PREFIX}"
+    page = (await alice.get(f"{url}desktops")).text
+    assert "/notebook/team/desk/" in page and "not-hers" not in page
+    assert "/hub/" not in page and "Stop" not in page
+    link = re.search(r'href="([^"]*save[^"]*)"', page)
+    assert link
+    asked = (await alice.get(world.url + link[1].replace("&amp;", "&"))).text
+    assert "stop_after" not in asked
+    form = {"user": "team", "server": "desk", "title": "By page", "_xsrf": "of-a-page"}
+    reply = await alice.post(f"{url}save", data=form)
+    assert reply.status_code == 302
+    await world.ended(alice, reply.headers["location"].rpartition("/")[2])
+    images = (await alice.get(url)).text
+    assert "By page" in images and "/start/" not in images
+    image = (await alice.get(f"{url}images/{ALICE}/by-page")).text
+    assert "custom image" in image and "Try it" not in image
+    assert (await alice.get(f"{url}start/{ALICE}/by-page")).status_code == 404
+    style = re.search(r'href="([^"]*style.min.css)"', images)
+    assert style and (await alice.get(world.url + style[1])).status_code == 200
+
+
+@pytest.mark.parametrize("secret", ["", "short"])
+async def test_without_a_secret_it_does_not_start(secret: str) -> None:
+    app = HubService(auth="kubeflow", kubeflow_gateway_secret=secret)
+    cluster = Cluster(None, namespace="x", container="x", agent_port=1)  # type: ignore[arg-type]
+    async with httpx.AsyncClient() as http:
+        with pytest.raises(TraitError):
+            app.place(http, cluster)
