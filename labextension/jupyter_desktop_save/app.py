@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .handlers import KEY, save_handlers
-from .hub_service import HubService
+from .hub_service import HubService, HubToken, PodToken
 from .page import page_handlers
 from .ready import Desktop
 from .session import session_from
@@ -14,8 +14,11 @@ from .session import session_from
 def load_extension(server: Any) -> None:
     """Add the desktop page and the save requests to a Jupyter server."""
     session = session_from(os.environ)
-    token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
-    service = HubService(session.api_url, token) if session.can_save else None
+    service = None
+    if session.can_save:
+        file, token = session.token_file, os.environ.get("JUPYTERHUB_API_TOKEN", "")
+        auth = PodToken(Path(file)) if file else HubToken(token)
+        service = HubService(session.api_url, auth)
     server.web_app.settings[KEY] = {
         "session": session,
         "desktop": Desktop(socket=vnc_socket()),

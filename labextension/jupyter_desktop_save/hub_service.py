@@ -1,7 +1,8 @@
-"""The only client of the image service; the only place that has the server's token."""
+"""The only client of the image service; the only place that has the desktop's token."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,19 +14,45 @@ _TIMEOUT = httpx.Timeout(60, connect=5)
 # The service sends a comment every 25 s: two lost ones mean that nobody is there any more.
 _EVENTS_TIMEOUT = httpx.Timeout(60, connect=5)
 
+Flow = Generator[httpx.Request, httpx.Response, None]
+
+
+class HubToken(httpx.Auth):
+    """The token that the hub gave this server."""
+
+    def __init__(self, token: str) -> None:
+        self._header = f"token {token}"
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        request.headers["Authorization"] = self._header
+        yield request
+
+
+class PodToken(httpx.Auth):
+    """The token that Kubernetes bound to this pod; it writes a new one into the file every hour."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        try:
+            token = self._file.read_text().strip()
+        except OSError as error:
+            raise ServiceUnavailable(details={"cause": type(error).__name__}) from error
+        request.headers["Authorization"] = f"Bearer {token}"
+        yield request
+
 
 class HubService:
-    """Requests to the image service with this server's token.
+    """Requests to the image service with this desktop's token.
 
     - Every failure is a ServiceError: the service's own, or ServiceUnavailable.
     - The token is in no answer, no error and no log line.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, auth: httpx.Auth) -> None:
         self._url = url
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"token {token}"}, timeout=_TIMEOUT
-        )
+        self._client = httpx.AsyncClient(auth=auth, timeout=_TIMEOUT)
 
     async def close(self) -> None:
         """Give back the connections."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Kubeflow's controller sets NB_PREFIX to /notebook/<namespace>/<name>.
+_NOTEBOOK = re.compile(r"/notebook/([^/]+)/([^/]+)/?$")
 _IMAGE = re.compile(r"(?P<owner>[^/]+)/(?P<name>[^/@]+)(?:@(?P<version>\d+))?")
 
 
@@ -33,6 +35,8 @@ class Session:
     hub_url: str
     api_url: str
     why_not: str | None
+    token_file: str = ""
+    """Where the pod's own token is, in a Kubeflow; empty = the hub gave one."""
 
     @property
     def can_save(self) -> bool:
@@ -64,6 +68,8 @@ def session_from(environ: Mapping[str, str]) -> Session:
     - Nothing set (docker run) gives a session that cannot be saved and says why.
     - An unknown kind of session is a use session: the one that promises less.
     """
+    if environ.get("DESKTOP_SERVER_MODE") == "kubeflow":
+        return _notebook(environ)
     kind = environ.get("DESKTOPS_SESSION", "")
     title = environ.get("DESKTOPS_IMAGE_TITLE", "")
     under_hub = bool(environ.get("JUPYTERHUB_SERVICE_PREFIX"))
@@ -82,6 +88,28 @@ def session_from(environ: Mapping[str, str]) -> Session:
         hub_url=environ.get("DESKTOPS_PUBLIC_HUB_URL", "/hub/") if under_hub else "",
         api_url=api_url,
         why_not=why_not,
+    )
+
+
+def _notebook(environ: Mapping[str, str]) -> Session:
+    """Read what a Notebook of Kubeflow's is: `user` is its namespace, as the image service has it.
+
+    Without the service's address and a token of the pod, it cannot be saved.
+    """
+    found = _NOTEBOOK.search(environ.get("NB_PREFIX", ""))
+    namespace, name = found.groups() if found else ("", "")
+    api_url = environ.get("DESKTOPS_API_URL", "").rstrip("/")
+    token_file = environ.get("DESKTOPS_TOKEN_FILE", "")
+    return Session(
+        user=namespace,
+        server=name,
+        kind="use",
+        title=name,
+        image=None,
+        hub_url="",
+        api_url=api_url,
+        why_not=None if name and api_url and token_file else "no_service",
+        token_file=token_file,
     )
 
 

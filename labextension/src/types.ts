@@ -62,6 +62,8 @@ export interface Preview {
   images: OwnImage[];
   /** Whether this hub can try what was saved. */
   start_tests: boolean;
+  /** Whether the desktop can be stopped from here. */
+  can_stop: boolean;
 }
 
 export interface OwnImage {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from .hub_service_data import BASE, TOKEN, new_job
+from .hub_service_data import BASE, new_job
 
 if TYPE_CHECKING:
     from .hub_service import Failure, FakeHubService
@@ -34,7 +34,7 @@ class FakeHandler(web.RequestHandler):
                 "token": self.request.headers.get("Authorization"),
             }
         )
-        if self.request.headers.get("Authorization") != f"token {TOKEN}":
+        if self.request.headers.get("Authorization") not in self.fake.credentials:
             self.refuse(403, "forbidden", "This token may not do that.")
             return
         failure = self.fake.take_failure(what)

@@ -37,6 +37,17 @@ def session_environment(api_url: str, vnc_socket: Path) -> dict[str, str]:
     }
 
 
+def notebook_environment(api_url: str, vnc_socket: Path, token: Path) -> dict[str, str]:
+    """What Kubeflow and start-desktop set in the Notebook team/desk."""
+    return {
+        "DESKTOP_SERVER_MODE": "kubeflow",
+        "NB_PREFIX": "/notebook/team/desk",
+        "DESKTOPS_API_URL": api_url,
+        "DESKTOPS_TOKEN_FILE": str(token),
+        "DESKTOP_VNC_SOCKET": str(vnc_socket),
+    }
+
+
 class JupyterServer:
     """One server below `folder`; `client` is signed in as its person.
 
@@ -56,6 +67,9 @@ class JupyterServer:
         self._folder = folder
         self._lab = lab
         self.session = environment
+        self._base = (
+            f"{environment['NB_PREFIX']}/" if "NB_PREFIX" in environment else BASE
+        )
         self._log = folder / "log"
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +84,7 @@ class JupyterServer:
             "JUPYTER_PREFER_ENV_PATH": "0",
         }
         self.client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self._port}{BASE}",
+            base_url=f"http://127.0.0.1:{self._port}{self._base}",
             headers={
                 "Authorization": f"token {PASSWORD_TOKEN}",
                 "Accept-Language": "fr",
@@ -104,7 +118,7 @@ class JupyterServer:
         ]
         command += ["--ServerApp.port_retries=0", "--ServerApp.open_browser=False"]
         command += [
-            f"--ServerApp.base_url={BASE}",
+            f"--ServerApp.base_url={self._base}",
             f"--IdentityProvider.token={PASSWORD_TOKEN}",
         ]
         command += [

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes.hub_service import TOKEN, Failure, FakeHubService
 
-from .server import JupyterServer, session_environment
+from .server import JupyterServer, notebook_environment, session_environment
 
 SERVER = {"user": "alice", "name": "course"}
 SAVE = {
@@ -294,3 +294,55 @@ def test_a_body_that_is_no_object_is_refused(
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] == "bad_request"
     assert not hub.requests
+
+
+NOTEBOOK = {"user": "team", "name": "desk"}
+
+
+def test_a_notebook_saves_itself_with_its_pods_token(
+    start_jupyter: Callable[[dict[str, str]], JupyterServer],
+    hub: FakeHubService,
+    tmp_path: Path,
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("of-this-pod\n")
+    hub.credentials = {"Bearer of-this-pod", "Bearer renewed"}
+    environment = notebook_environment(hub.url, tmp_path / "vnc.sock", token)
+    jupyter = start_jupyter(environment)
+    session = jupyter.client.get("desktop-save/session")
+    told = {
+        key: session.json()[key] for key in ("user", "server", "hub_url", "why_not")
+    }
+    assert told == {"user": "team", "server": "desk", "hub_url": "", "why_not": None}
+    assert "of-this-pod" not in session.text and str(token) not in session.text
+    body = {**SAVE, "server": {"user": "other", "name": "desk"}}
+    # What the gateway says of the person is not passed on: a program in here could say it too.
+    headers = {"kubeflow-userid": "bob@example.com"}
+    answer = jupyter.client.post("desktop-save/commits", json=body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert hub.requests[-1]["body"] == {**SAVE, "server": NOTEBOOK}
+    assert hub.requests[-1]["token"] == "Bearer of-this-pod"
+    token.write_text("renewed\n")
+    jobs = jupyter.client.get("desktop-save/jobs").json()["items"]
+    assert [job["server"] for job in jobs] == [NOTEBOOK]
+    assert hub.requests[-1]["token"] == "Bearer renewed"
+    job = jobs[0]["id"]
+    hub.finish(job)
+    with jupyter.client.stream("GET", f"desktop-save/jobs/{job}/events") as stream:
+        assert [name for name, _ in events(stream)][-1] == "end"
+    token.unlink()
+    answer = jupyter.client.post("desktop-save/preview", json={})
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "service_unavailable"
+
+
+@pytest.mark.parametrize("missing", ["DESKTOPS_API_URL", "DESKTOPS_TOKEN_FILE"])
+def test_a_notebook_that_was_given_no_way_to_save_says_so(
+    start_jupyter: Callable[[dict[str, str]], JupyterServer],
+    missing: str,
+    tmp_path: Path,
+) -> None:
+    environment = notebook_environment("http://x", tmp_path / "s", tmp_path / "token")
+    del environment[missing]
+    session = start_jupyter(environment).client.get("desktop-save/session").json()
+    assert (session["can_save"], session["why_not"]) == (False, "no_service")

@@ -26,6 +26,8 @@ export class FormView {
   private readonly home = h("input", { type: "checkbox", id: "save-home" });
   private readonly homeHint = h("span", { class: "hint" });
   private readonly stopAfter = h("input", { type: "checkbox", id: "save-stop" });
+  private readonly stopLabel = check(this.stopAfter, t("stop_after"));
+  private readonly useNote = h("p", { class: "note" }, t("use_session_note"));
   private readonly test = h("input", { type: "checkbox", id: "save-test" });
   private readonly testLabel = check(this.test, t("start_test"));
   private readonly stage = h("input", { type: "checkbox", id: "save-stage" });
@@ -87,10 +89,10 @@ export class FormView {
       h("label", { for: "save-news" }, t("whats_new")),
       this.news,
       h("label", { class: "check" }, this.home, h("span", {}, t("include_home"), this.homeHint)),
-      check(this.stopAfter, t("stop_after")),
+      this.stopLabel,
       this.testLabel,
       this.stageLabel,
-      this.session.session === "use" && h("p", { class: "note" }, t("use_session_note")),
+      this.session.session === "use" && this.useNote,
       h("p", { class: "note" }, t("keeps_running")),
     );
   }
@@ -111,12 +113,17 @@ export class FormView {
     this.preview = preview;
     if (first && preview.image && !this.name.value) this.name.value = preview.image.title;
     this.testLabel.hidden = !preview.start_tests;
+    // A service of before this question stops desktops.
+    this.stopLabel.hidden = preview.can_stop === false;
+    if (this.stopLabel.hidden) this.stopAfter.checked = false;
     const home = preview.home;
     if (home?.on_volume) {
       this.home.checked = false;
       this.home.disabled = true;
       this.homeHint.textContent = t("home_on_volume");
     } else if (home) {
+      // A Notebook of Kubeflow's without a volume for its home.
+      this.useNote.hidden = true;
       this.homeHint.textContent = bytes(home.bytes);
     }
     this.showVersion();
