@@ -68,7 +68,8 @@ class KubeflowLogin:
     - the header with a person's name is believed only beside the gateway's secret
     - a program in a Notebook has a token that Kubernetes bound to its pod: it acts for the owner
       of the namespace, and saves that desktop only, whatever headers it sends
-    - one request is one of the two: with a token, no header counts
+    - one request is one of the two: what shows the gateway's secret is never a Notebook's, since
+      Kubeflow's gateway sends a token of its own login along
     """
 
     def __init__(
@@ -90,8 +91,9 @@ class KubeflowLogin:
 
     async def user(self, handler: Any) -> Model | None:
         """Return the person or the Notebook; Unauthenticated when nobody vouches for them."""
-        kind, _, token = handler.request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() == "bearer":
+        headers = handler.request.headers
+        kind, _, token = headers.get("Authorization", "").partition(" ")
+        if kind.lower() == "bearer" and PROOF_HEADER not in headers:
             return await self._notebook(token.strip())
         name = self._named(handler)
         if handler.request.method not in SAFE:

@@ -38,6 +38,8 @@ def gateway(world: World, user: str, **headers: str) -> httpx.AsyncClient:
     """Return a client that comes through the gateway, with the XSRF token of a page."""
     given = {"kubeflow-userid": f"accounts:{user}", "X-Desktops-Gateway": SECRET}
     given |= {"Cookie": "_xsrf=of-a-page", "X-XSRFToken": "of-a-page"}
+    # What Kubeflow's own gateway leaves of the login; it is no token of a pod's.
+    given |= {"Authorization": "Bearer of-the-login"}
     return world.client(**(given | headers))
 
 
@@ -184,8 +186,7 @@ async def test_only_the_named_administer(world: World) -> None:
 
 async def test_the_desktop_saves_itself_for_the_namespaces_owner(world: World) -> None:
     # Whom its own requests name is nothing that a program in it could not write.
-    forged = {"kubeflow-userid": f"accounts:{BOB}", "X-Desktops-Gateway": "guess"}
-    client, uid = desktop(world, **forged)
+    client, uid = desktop(world, **{"kubeflow-userid": f"accounts:{BOB}"})
     reply = await client.post("/commits", json=save())
     assert reply.status_code == 202, reply.text
     job = await world.ended(client, reply.json()["id"])
@@ -194,6 +195,8 @@ async def test_the_desktop_saves_itself_for_the_namespaces_owner(world: World) -
     preview = await client.post("/commits/preview", json={"server": DESK})
     assert preview.json()["can_stop"] is False
     assert preview.json()["images"][0]["next_version"] == 2
+    guess = await client.get("/images", headers={"X-Desktops-Gateway": "guess"})
+    assert guess.status_code == 401
 
 
 async def test_the_desktop_saves_no_other_and_changes_nothing(world: World) -> None:
