@@ -5,8 +5,9 @@ from typing import Any
 from kubespawner import KubeSpawner
 from traitlets import Callable, Dict, Float, Instance, List, Unicode, default, validate
 
-from desktop_i18n import language_of
+from desktop_i18n import language_of, translator
 from desktop_spawner.catalogue_client import Answer, CatalogueClient
+from desktop_spawner.errors import NotOffered
 from desktop_spawner.form import render_form
 from desktop_spawner.profiles import (
     SIZE_KEYS,
@@ -194,37 +195,46 @@ class DesktopSpawner(KubeSpawner):  # type: ignore[misc]  # kubespawner has no a
                 found["gpu"] = str(gpus[self.gpu_resource])
         return found
 
+    @property
+    def _language(self) -> str:
+        """The language of whoever asks for the page or the start."""
+        headers = self.handler.request.headers if self.handler else {}
+        return language_of(headers.get("Accept-Language", ""))
+
     async def _render_options_form_dynamically(self, current_spawner: Any) -> str:
         answer = await self._ask_catalogue()
-        accept = (
-            self.handler.request.headers.get("Accept-Language", "")
-            if self.handler
-            else ""
-        )
         return render_form(
             self._with_options(answer),
             answer=answer,
             chosen=self.user_options or {},
-            language=language_of(accept),
+            language=self._language,
             idle_hours=self.idle_hours,
         )
 
     def _validate_user_options(self, profile_list: list[Profile]) -> None:
         """Refuse choices that are not offered to this user, in words for that user."""
+        _ = translator("desktop_spawner", self._language)
         offered = {profile["slug"]: profile for profile in profile_list}
         slug = self.user_options.get("profile")
         if slug and slug not in offered:
-            raise ValueError(
-                f"The desktop {slug} cannot be started: it does not exist (any more) or is not "
-                "shared with you. Choose another one on the page Start a desktop."
+            raise NotOffered(
+                _(
+                    "The desktop {name} cannot be started: it does not exist (any more) or is not "
+                    "shared with you. Choose another one here.",
+                    name=slug,
+                )
             )
         options = offered[slug]["profile_options"] if slug else {}
         for name, option in options.items():
             choice = self.user_options.get(name)
             if choice and choice not in option["choices"]:
-                raise ValueError(
-                    f"{choice} is not a {name} of this desktop. "
-                    f"Choose one of: {', '.join(option['choices'])}."
+                raise NotOffered(
+                    _(
+                        "{choice} is nothing that this desktop can be started with. "
+                        "Choose one of: {choices}.",
+                        choice=choice,
+                        choices=", ".join(option["choices"]),
+                    )
                 )
 
     def _options_from_form(self, formdata: dict[str, list[str]]) -> dict[str, str]:

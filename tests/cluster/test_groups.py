@@ -32,9 +32,14 @@ class Course:
     pages: dict[str, Page]
 
     @property
+    def slug(self) -> str:
+        """Return how the spawn page calls the image."""
+        return f"{self.names['ada']}/relief-maps"
+
+    @property
     def image(self) -> str:
         """Return the image's part of an address."""
-        return f"images/{self.names['ada']}/relief-maps"
+        return f"images/{self.slug}"
 
     def share(self, groups: str) -> None:
         """Ada names the groups on the image's page."""
@@ -50,7 +55,7 @@ class Course:
         page = self.pages[who]
         page.goto(f"/hub/spawn/{self.names[who]}/other")
         expect(page.locator("#spawn_form")).to_be_visible()
-        return bool(page.locator(".desktops-card", has_text=self.names["ada"]).count())
+        return bool(page.locator(f"input[value='{self.slug}']").count())
 
 
 def ask_hub(admin: Page, method: str, path: str, body: Any = None) -> None:

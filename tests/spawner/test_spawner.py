@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from desktop_spawner import DesktopSpawner
+from desktop_spawner.errors import NotOffered
 from tests.spawner.conftest import BASE, ENTRY, FakeCatalogue
 
 
@@ -113,7 +114,7 @@ async def test_no_pod_is_root_or_holds_a_kubernetes_token(
 async def test_what_is_not_offered_does_not_start(
     spawner: DesktopSpawner, options: dict[str, str], words: str
 ) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(NotOffered, match=words):
         await pod_of(spawner, **options)
 
 
@@ -144,7 +145,7 @@ async def test_a_version_to_try_is_asked_for_and_remembered_by_nobody(
     catalogue.staged["alice/gis@4"] = entry
     pod = await pod_of(spawner, profile="alice/gis@4", session="use")
     assert pod["spec"]["containers"][0]["image"] == reference
-    with pytest.raises(ValueError, match="not shared with you"):
+    with pytest.raises(NotOffered, match="not shared with you"):
         await pod_of(spawner, profile="alice/gis@5")
     spawner.user_options = {}
     slugs = [profile["slug"] for profile in await spawner.desktop_profiles()]
