@@ -3,11 +3,13 @@
 import re
 import shutil
 from collections.abc import Awaitable, Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyterhub.httpclient import JupyterHubHTTPClient
+from jupyterhub.tests.utils import get_page
 from traitlets.config import Config
 
 from desktop_i18n import translator
@@ -68,9 +70,28 @@ async def test_the_hubs_pages_have_the_bar_of_the_services(
     await JupyterHubHTTPClient.loop_instance().close()
 
 
-async def spawn_page(app: Any, cookies: Any) -> str:
-    from jupyterhub.tests.utils import get_page
+async def test_a_link_to_what_is_not_offered_is_answered_in_words(
+    hub_app: HubApp, catalogue: FakeCatalogue
+) -> None:
+    config = {**CONFIG, "JupyterHub": {"spawner_class": "desktops"}}
+    app = await hub_app(config=config)
+    cookies = await app.login_user("alice")
+    for language, words in (("en", "not shared with you"), ("fr", "pas partagé")):
+        reply = await get_page(
+            "spawn?profile=bob/secret",
+            app,
+            cookies=cookies,
+            headers={"Accept-Language": language},
+        )
+        assert reply.status_code == 403
+        text = unescape(reply.content.decode())
+        assert words in text
+        assert "Unhandled" not in text
+    await app.users["alice"].spawner.api.api_client.close()
+    await JupyterHubHTTPClient.loop_instance().close()
 
+
+async def spawn_page(app: Any, cookies: Any) -> str:
     reply = await get_page("spawn", app, cookies=cookies)
     assert reply.status_code == 200, reply.text
     return str(reply.content.decode())
