@@ -176,4 +176,4 @@ def test_unused_versions_go_after_a_dry_run(
         assert gone.status_code == 404
         assert registry.get(f"/v2/{where}/manifests/{digests[2]}").is_success
     admin.goto(f"{PREFIX}admin/audit?action=retention.run")
-    expect(admin.locator("tbody tr").first).to_contain_text("deleted: 1")
+    expect(admin.locator("tbody tr").first).to_contain_text("1 version deleted")
