@@ -67,6 +67,7 @@ class Kubeflow:
 
 
 Visit = Callable[[str], Page]
+Shoot = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,7 @@ def image_of(page: Page, owner: str, name: str) -> dict[str, Any]:
 
 
 def test_the_desktop_works_below_its_prefix_and_saves_itself(
-    kubeflow: Kubeflow, visit: Visit
+    kubeflow: Kubeflow, visit: Visit, shoot: Shoot
 ) -> None:
     profile, cluster = kubeflow.profile, kubeflow.cluster
     page = visit(ALICE)
@@ -205,6 +206,7 @@ def test_the_desktop_works_below_its_prefix_and_saves_itself(
     assert not [name for name in names if "kept-on-the-volume" in name]
     page.goto(f"{PAGES}images/{ALICE}/gis-course")
     expect(page.locator("code", has_text=version["digest"]).first).to_be_visible()
+    shoot(page, "kubeflow-image")
 
 
 def members(image: SavedImage, layer: dict[str, Any]) -> list[str]:
@@ -214,11 +216,15 @@ def members(image: SavedImage, layer: dict[str, Any]) -> list[str]:
 
 
 def test_who_has_the_right_saves_from_the_page(
-    kubeflow: Kubeflow, visit: Visit
+    kubeflow: Kubeflow, visit: Visit, shoot: Shoot
 ) -> None:
     page = visit(ALICE)
-    page.goto(f"{PAGES}desktops")
+    with page.expect_response(re.compile(r"style\.min\.css")) as style:
+        page.goto(f"{PAGES}desktops")
+    # The pages' stylesheet is JupyterHub's, and there is no hub.
+    assert style.value.ok
     expect(page.get_by_text(f"{TEAM}/{NOTEBOOK}")).to_be_visible()
+    shoot(page, "kubeflow-desktops")
     page.get_by_role("link", name="Save as desktop image").click()
     page.fill("#title", "By page")
     page.get_by_role("button", name="Save", exact=True).click()
