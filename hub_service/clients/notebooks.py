@@ -20,10 +20,11 @@ class Notebooks:
 
     - a Notebook's pod is the one that its StatefulSet makes, `<name>-0`: a label alone, which
       anybody with rights in the namespace can write on any pod, makes none
-    - only Kubeflow itself stops them
+    - only Kubeflow itself starts and stops them, and tells us of neither
     """
 
     stops = False
+    tells_starts = False
 
     def __init__(
         self, cluster: Cluster, reviews: Reviews, namespaces: Sequence[str]

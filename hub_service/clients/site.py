@@ -14,6 +14,8 @@ class Site(Protocol):
 
     stops: bool
     """Whether desktops can be stopped from here."""
+    tells_starts: bool
+    """Whether each start of a version is reported."""
 
     def container(self, server: Server) -> str:
         """Return the container of its pod that is the desktop."""
@@ -47,6 +49,7 @@ class HubSite:
     """JupyterHub's servers: each is its user's own, and nobody else saves it."""
 
     stops = True
+    tells_starts = True
 
     def __init__(self, hub: HubClient, cluster: Cluster) -> None:
         self._cluster = cluster

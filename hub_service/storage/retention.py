@@ -136,6 +136,15 @@ class Retention:
         return replace(item, state=DELETED, why=None)
 
     async def _candidates(self, days: int) -> list[Candidate]:
+        if not self._site.tells_starts:
+            # All of them would look unused.
+            raise Conflict(
+                "starts_unknown",
+                sentence(
+                    "Kubeflow does not tell which versions it starts, so nobody knows which are "
+                    "unused. Nothing was deleted. Delete versions one by one on their image's page."
+                ),
+            )
         running = await self._site.images()
         before = self.clock() - timedelta(days=days)
         return [

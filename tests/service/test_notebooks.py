@@ -255,6 +255,11 @@ async def test_stopping_is_kubeflows(world: World) -> None:
     assert world.agent.bodies == []
 
 
+async def test_what_is_unused_is_not_known(world: World) -> None:
+    answer = await refused(gateway(world, ROOT), "/retention-plans", days=1)
+    assert answer == (409, "starts_unknown")
+
+
 async def test_the_pages_offer_what_there_is(world: World) -> None:
     world.cluster.add_notebook("team", "desk")
     world.cluster.add_notebook("other", "not-hers")
@@ -275,6 +280,8 @@ async def test_the_pages_offer_what_there_is(world: World) -> None:
     assert "By page" in images and "/start/" not in images
     image = (await alice.get(f"{url}images/{ALICE}/by-page")).text
     assert "custom image" in image and "Try it" not in image
+    # Kubeflow does not say what it starts.
+    assert "never" not in image and "not known" in image
     assert (await alice.get(f"{url}start/{ALICE}/by-page")).status_code == 404
     style = re.search(r'href="([^"]*style.min.css)"', images)
     assert style and (await alice.get(world.url + style[1])).status_code == 200
