@@ -69,27 +69,6 @@ def _service() -> dict[str, Any]:
 
 
 def _stateful_set(image: str, prefix: str, api_url: str) -> dict[str, Any]:
-    variables = {
-        "NB_PREFIX": prefix,
-        "DESKTOPS_API_URL": api_url,
-        "DESKTOPS_TOKEN_FILE": f"{TOKENS}/token",
-    }
-    container = {
-        "name": NOTEBOOK,
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "workingDir": "/home/jovyan",
-        "ports": [{"name": "notebook-port", "containerPort": 8888}],
-        "env": [{"name": name, "value": text} for name, text in variables.items()],
-        "readinessProbe": {
-            "httpGet": {"path": f"{prefix}/api", "port": 8888},
-            "periodSeconds": 1,
-        },
-        "volumeMounts": [
-            {"name": "workspace", "mountPath": "/home/jovyan"},
-            {"name": "desktops-token", "mountPath": TOKENS, "readOnly": True},
-        ],
-    }
     token = {"audience": AUDIENCE, "expirationSeconds": 3600, "path": "token"}
     volume = {
         "name": "desktops-token",
@@ -106,7 +85,7 @@ def _stateful_set(image: str, prefix: str, api_url: str) -> dict[str, Any]:
     pod = {
         "securityContext": {"fsGroup": 100},
         "terminationGracePeriodSeconds": 1,
-        "containers": [container],
+        "containers": [_container(image, prefix, api_url)],
         "volumes": [volume],
     }
     return {
@@ -120,4 +99,28 @@ def _stateful_set(image: str, prefix: str, api_url: str) -> dict[str, Any]:
             "template": {"metadata": {"labels": labels}, "spec": pod},
             "volumeClaimTemplates": [claim],
         },
+    }
+
+
+def _container(image: str, prefix: str, api_url: str) -> dict[str, Any]:
+    variables = {
+        "NB_PREFIX": prefix,
+        "DESKTOPS_API_URL": api_url,
+        "DESKTOPS_TOKEN_FILE": f"{TOKENS}/token",
+    }
+    return {
+        "name": NOTEBOOK,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "workingDir": "/home/jovyan",
+        "ports": [{"name": "notebook-port", "containerPort": 8888}],
+        "env": [{"name": name, "value": text} for name, text in variables.items()],
+        "readinessProbe": {
+            "httpGet": {"path": f"{prefix}/api", "port": 8888},
+            "periodSeconds": 1,
+        },
+        "volumeMounts": [
+            {"name": "workspace", "mountPath": "/home/jovyan"},
+            {"name": "desktops-token", "mountPath": TOKENS, "readOnly": True},
+        ],
     }
