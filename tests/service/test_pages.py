@@ -102,7 +102,7 @@ def translations(package: str) -> dict[Words, Words]:
 def test_every_sentence_is_translated(package: str) -> None:
     found = extract_from_dir(
         package,
-        [("**.py", "python"), ("**/templates/*.html", "jinja2")],
+        [("**.py", "python"), ("**/templates/**.html", "jinja2")],
         keywords={**DEFAULT_KEYWORDS, "sentence": None},
     )
     # `text` is the parameter in the definition of `sentence` itself.
