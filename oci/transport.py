@@ -127,16 +127,11 @@ class Transport:
                     headers=dict(headers or {}),
                     timeout=timeout,
                 )
-                self._authorize(request, scopes)
-                response = await self._http.send(
-                    request, stream=True, follow_redirects=False
-                )
+                response = await self._send(request, scopes)
                 try:
                     if response.status_code == 401 and replayable and answered < 2:
                         answered += 1
-                        if await self._authorizer.answer(
-                            challenges_of(response), scopes
-                        ):
+                        if await self.renew(response, scopes):
                             continue
                     if response.has_redirect_location and method in ("GET", "HEAD"):
                         url = self.allowed(location_of(response))
@@ -151,8 +146,14 @@ class Transport:
             ) from error
         raise RegistryRejected(f"{self.url.host} redirects in circles")
 
+    async def _send(
+        self, request: httpx.Request, scopes: frozenset[str]
+    ) -> httpx.Response:
+        self._authorize(request, scopes)
+        return await self._http.send(request, stream=True, follow_redirects=False)
+
     async def renew(self, response: httpx.Response, scopes: frozenset[str]) -> bool:
-        """After a 401 to a body that cannot be replayed: get a new token for the next try."""
+        """After a 401: get a new token for the next try."""
         return await self._authorizer.answer(challenges_of(response), scopes)
 
     def allowed(self, url: httpx.URL) -> httpx.URL:

@@ -220,13 +220,6 @@ class Commit:
         digest: Digest,
         size: int,
     ) -> dict[str, Any]:
-        seconds = {
-            name: self._status.seconds(name) for name in ("plan", "read", "push")
-        }
-        # The freeze that a person feels: from the pause to the thaw, nothing before or after.
-        seconds["freeze"] = round(taken.frozen, 4)
-        first = self._status.steps[0].started
-        seconds["total"] = round(time.monotonic() - first, 4)
         blobs = taken.all_layers
         return {
             "digest": digest,
@@ -250,7 +243,17 @@ class Commit:
             "biggest": taken.biggest,
             "left_out": taken.left_out,
             "changed_while_saved": taken.changed_while_saved,
-            "seconds": seconds,
+            "seconds": self._seconds(taken),
             "peak_memory": taken.peak_memory
             + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
+
+    def _seconds(self, taken: Taken) -> dict[str, float]:
+        seconds = {
+            name: self._status.seconds(name) for name in ("plan", "read", "push")
+        }
+        # The freeze that a person feels: from the pause to the thaw, nothing before or after.
+        seconds["freeze"] = round(taken.frozen, 4)
+        first = self._status.steps[0].started
+        seconds["total"] = round(time.monotonic() - first, 4)
+        return seconds
