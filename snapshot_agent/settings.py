@@ -163,11 +163,10 @@ class SnapshotAgent(Application):
         ),
     ).tag(config=True)
     join_saves = Bool(
-        False,
+        True,
         help=(
-            "Make the saves on top of one another one, when there are many or much of them is "
-            "dead. Off, since what a person has deleted in one of them may come back in a new "
-            "home: only set this for images without home_defaults."
+            "Make the saves on top of one another one, when there are more than eight or 30 % of "
+            "their bytes are dead: what was saved once and deleted since is in no layer any more."
         ),
     ).tag(config=True)
     freeze_deadline = Float(

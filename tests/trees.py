@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def apply(layer: Path, root: Path, kernel: bool = False) -> None:
     with tarfile.open(layer, errorlevel=1) as archive:
         archive.errorlevel = 2
         members = archive.getmembers()
+        _check([member.name for member in members])
         mtimes: dict[str, int] = {}
         fresh: set[str] = set()
         for member in members:
@@ -128,6 +130,26 @@ def apply(layer: Path, root: Path, kernel: bool = False) -> None:
         for name, mtime in mtimes.items():
             if (root / name).is_dir() and not (root / name).is_symlink():
                 os.utime(root / name, (mtime, mtime))
+
+
+def _check(names: list[str]) -> None:
+    """What everybody can unpack, whatever they make first."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    assert not twice, f"twice in one layer: {twice}"
+    deleted = {_victim(name) for name in names} - {""}
+    for name in names:
+        at = os.path.dirname(name) if _victim(name) else name
+        while at:
+            assert at not in deleted, f"deleted, and in the same layer: {name}"
+            at = os.path.dirname(at)
+
+
+def _victim(name: str) -> str:
+    """What a whiteout deletes; nothing when it is none."""
+    parent, last = os.path.split(name)
+    if not last.startswith(".wh.") or last == ".wh..wh..opq":
+        return ""
+    return os.path.join(parent, last.removeprefix(".wh."))
 
 
 def _mark(member: tarfile.TarInfo, root: Path) -> bool:

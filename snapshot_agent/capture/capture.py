@@ -5,8 +5,8 @@ All of it runs in one thread, and nothing of it knows the network.
 
 from __future__ import annotations
 
+import errno
 import gc
-import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -18,18 +18,20 @@ from snapshot_agent.capture.container import Desktop, check_still_there
 from snapshot_agent.capture.containerd import Containerd
 from snapshot_agent.capture.freeze import Freezer, Hold
 from snapshot_agent.capture.ground import Ground
+from snapshot_agent.capture.join import Join, Joined
+from snapshot_agent.capture.joining import Plan
+from snapshot_agent.capture.layers import Blobs, LayerWriters
 from snapshot_agent.capture.survey import LeftOut
+from snapshot_agent.capture.taking import Anew, Taking, Unjoined
 from snapshot_agent.errors import SAFE, SecretFound
-from snapshot_agent.exclusions import Rules, deleted_by_programs, printable, volumes
+from snapshot_agent.exclusions import Rules, printable, volumes
 from snapshot_agent.status import Status, Step
 from snapshot_agent.tree.changes import Change, Kind, Walker, size_of
-from snapshot_agent.tree.home_defaults import HomeDefaults
 from snapshot_agent.tree.index import Index
 from snapshot_agent.tree.kept import IndexFile, Kept, KeptLayer
-from snapshot_agent.tree.layer import SecretInStream, Sink, TarWriter
+from snapshot_agent.tree.layer import SecretInStream, TarWriter
 from snapshot_agent.tree.lower import LowerView
-from snapshot_agent.tree.split import SplitLayers
-from snapshot_agent.tree.spool import Blob, LayerFile, RawFile, Spool
+from snapshot_agent.tree.spool import RawFile, Spool
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +47,10 @@ _WORTH_A_PASS = 16 << 20
 _SHORT_PASS = 0.5
 # Of the freeze's budget, the share in which there is still something to do but to let go.
 _BUDGET_SHARE = 0.6
-_MOST_PARTS = 4
 # To start their writing back takes time, of which the freeze has little.
 _MOST_SYNCED = 16
 # Looks after a freeze that had no time for all; more help only who never stops moving things.
 _MOST_SETTLING = 3
-
-_HIDES = (Kind.WHITEOUT, Kind.OPAQUE)
-_NO_NEWS = (Kind.DIRECTORY, *_HIDES)
-
-
-class _Anew(Exception):
-    """What the layers so far have can no longer be part of the image: all has to be read."""
 
 
 class Capture:
@@ -79,15 +73,14 @@ class Capture:
         canaries: tuple[bytes, ...],
         expected: int,
         check: Callable[[], None],
-        joined: int = 0,
+        plan: Plan,
         kept: Kept | None = None,
         surveyed: LeftOut | None = None,
     ) -> None:
         """`expected` bytes are to be read; `check` raises Cancelled when it is to stop.
 
-        So many of the image's uppermost layers are `joined` with what is read. `surveyed` is
-        what the rules leave out of the desktop, to be told with `kept`, which this object closes
-        or hands on.
+        By the `plan` the layers of earlier saves become one. `surveyed` is what the rules leave
+        out of the desktop, to be told with `kept`, which this object closes or hands on.
         """
         self._desktop = desktop
         self._rules = rules
@@ -97,26 +90,23 @@ class Capture:
         self._canaries = canaries
         self._expected = expected
         self._check = check
-        self._joined = joined
+        self._plan = plan
+        self._joined = Joined()
         self._kept = kept
         self._surveyed = surveyed
         self._denied: set[tuple[int, int]] = set()
         self._left_out = LeftOut()
-        self._refused: dict[str, tuple[str, int]] = {}
         self._changed_while_saved: dict[str, None] = {}
         self._hold = Hold()
         self._held = ExitStack()
-        self._defaults: HomeDefaults | None = None
-        self._layers: list[tuple[Blob, int]] = []
-        # How many files came out of which the layers before had nothing.
-        self._new_names = 0
+        self._layers: Blobs = []
         # True while it stands on the layers of an earlier save.
         self._kept_used = False
 
     def run(self, spool: Spool, status: Status) -> Captured:
         """Read it; SecretFound when secrets are in too many large files."""
-        path = ""
-        for _ in range(_MOST_RESTARTS):
+        path, restarts = "", 0
+        while restarts < _MOST_RESTARTS:
             try:
                 return self._once(spool, status)
             except SecretInStream as found:
@@ -125,9 +115,17 @@ class Capture:
                     self._desktop.container_id,
                 )
                 self._denied.add(found.identity)
-                path = found.path
-            except _Anew as found:
-                path = str(found)
+                path, restarts = found.path, restarts + 1
+            except Anew as found:
+                path, restarts = str(found), restarts + 1
+            except Unjoined as found:
+                self._unjoin(spool, str(found))
+            except OSError as error:
+                # The room that it has taken may be what is missing.
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if not (full and self._joined.blobs and not self._plan.needed):
+                    raise
+                self._unjoin(spool, "there is no room for it")
         raise SecretFound(
             "The desktop's own access keys are in several large files, so it was not saved. "
             f"{SAFE} Delete {printable(path)} and save again.",
@@ -140,11 +138,15 @@ class Capture:
         self._changed_while_saved, self._layers = {}, []
         file = kept.file if kept is not None else IndexFile(spool)
         try:
-            with Ground(self._desktop, self._rules, self._joined) as ground:
+            total = self._expected + self._plan.apparent
+            step = status.begin("read", None if self._kept_used else total)
+            self._joined = self._join(kept, spool, step)
+            self._layers += self._joined.blobs
+            with Ground(self._desktop, self._rules, self._plan.layers) as ground:
                 walker = self._prepare(kept, ground)
                 root = walker.root()
                 try:
-                    self._live(spool, status, walker, file.index, kept is None)
+                    self._live(spool, step, walker, file.index)
                     self._still(spool, status, walker, file.index, root.fd)
                 finally:
                     root.close()
@@ -153,23 +155,58 @@ class Capture:
             raise
         return self._captured(kept, file)
 
+    def _join(self, kept: Kept | None, spool: Spool, step: Step) -> Joined:
+        if kept is not None:
+            # What they have become is in the layers that were kept.
+            return Joined(gone=kept.gone, refused=kept.refused)
+        if not self._plan.layers:
+            return Joined()
+        settings, secrets = self._settings, self._canaries
+        join = Join(
+            self._desktop, self._plan, self._rules, settings, secrets, self._check
+        )
+        done = join.run(spool, step, self._denied)
+        if done is None:
+            self._plan = self._plan.without()
+        return done or Joined()
+
+    def _unjoin(self, spool: Spool, why: str) -> None:
+        log.warning(
+            "the layers of earlier saves stay as they are container=%s: %s",
+            self._desktop.container_id,
+            why,
+        )
+        for blob, _ in self._joined.blobs:
+            spool.drop(blob.path.name)
+        self._plan, self._joined = self._plan.without(), Joined()
+
     def _prepare(self, kept: Kept | None, ground: Ground) -> Walker:
-        folder = self._settings.home_defaults
-        self._defaults = ground.home_defaults(folder)
+        self._taking = Taking(
+            ground,
+            ground.home_defaults(self._settings.home_defaults),
+            self._rules.home,
+            joined=self._joined,
+            may_unjoin=not self._plan.needed,
+            kept_used=self._kept_used,
+        )
         if kept is None or self._surveyed is None:
-            self._left_out, self._refused = LeftOut(volumes(self._desktop.mounts)), {}
-            return ground.walker(self._left_out, folder)
+            self._left_out = LeftOut(volumes(self._desktop.mounts))
+            return ground.walker(self._left_out)
         # Already told by the survey, as it is now; of this the walk would see a part.
-        self._left_out, self._refused = self._surveyed.copy(), dict(kept.refused)
-        return ground.walker(lambda *_: None, folder)
+        self._left_out = self._surveyed.copy()
+        return ground.walker(lambda *_: None)
 
     def _captured(self, kept: Kept | None, file: IndexFile) -> Captured:
         earlier = kept.layers if kept is not None else []
         layers = [*earlier, *(KeptLayer.of(*one) for one in self._layers)]
-        with LowerView([self._desktop.upper]) as upper:
-            for path in [path for path in self._refused if not upper.kind(path)]:
-                del self._refused[path]
-        for path, (reason, size) in self._refused.items():
+        desktop, saved = self._desktop, self._plan.layers
+        with LowerView([desktop.upper, *desktop.lowers[:saved]]) as read:
+            refused = {
+                path: why
+                for path, why in self._taking.refused.items()
+                if read.kind(path)
+            }
+        for path, (reason, size) in refused.items():
             self._left_out(path, reason, size)
         return Captured(
             earlier=earlier,
@@ -177,14 +214,15 @@ class Capture:
             left_out=self._left_out,
             content_bytes=sum(layer.content_bytes for layer in layers),
             frozen=self._hold.seconds,
-            joined=self._joined,
+            joined=saved,
             kept=Kept(
-                self._desktop.container_id,
-                self.choices(self._desktop, self._rules, self._settings, self._joined),
+                desktop.container_id,
+                self.choices(desktop, self._rules, self._settings, saved),
                 file,
                 layers,
-                self._refused,
+                refused,
                 kept.whole if kept is not None else len(layers),
+                self._joined.gone,
             ),
             changed_while_saved=list(self._changed_while_saved),
         )
@@ -201,17 +239,10 @@ class Capture:
             settings.home_defaults,
         )
 
-    def _live(
-        self,
-        spool: Spool,
-        status: Status,
-        walker: Walker,
-        index: Index,
-        whole: bool,
-    ) -> None:
+    def _live(self, spool: Spool, step: Step, walker: Walker, index: Index) -> None:
         """Pass by pass while the desktop runs, until the rest is small or no longer shrinks."""
-        step = status.begin("read", self._expected if whole else None)
-        changes = walker.walk(index.record) if whole else index.changes(walker)
+        kept = self._kept_used
+        changes = index.changes(walker) if kept else walker.walk(index.record)
         for number in range(_MOST_PASSES):
             started = time.monotonic()
             before = self._pass(spool, step, changes, f"pass-{number}")
@@ -235,23 +266,9 @@ class Capture:
         late: bool = False,
     ) -> int:
         """The layers of one pass, none when there was nothing to take; the bytes of its files."""
-        numbers = itertools.count()
-
-        def opened() -> tuple[LayerFile, TarWriter]:
-            layer = self._layer(spool, f"{name}-{next(numbers)}.tar.zst")
-            return layer, self._writer(layer, step)
-
-        # Never many, however much there is: each one is a layer of every image on top.
-        size = max(self._settings.layer_bytes, self._expected // _MOST_PARTS)
-        take = self._take_late if late else self._take
-        layers = SplitLayers(opened, take, size)
-        try:
-            for change in changes:
-                self._check()
-                layers.add(change)
-            found = layers.finish()
-        finally:
-            layers.abort()
+        take = self._take_late if late else self._taking.take
+        checked = self._checked(changes)
+        found = self._writers(spool, step).write(checked, take, name, self._expected)
         self._layers += found
         return sum(count for _, count in found)
 
@@ -263,10 +280,10 @@ class Capture:
         What the freeze has no time for is copied after it, and named.
         """
         step = status.begin("freeze")
-        raw = RawFile(spool.open("frozen.tar"))
+        raw, writers = RawFile(spool.open("frozen.tar")), self._writers(spool, step)
         try:
             with self._freeze():
-                writer = self._writer(raw, step)
+                writer = writers.writer(raw)
                 synced = 0
                 for change in index.changes(walker, self._tick):
                     self._check()
@@ -283,7 +300,7 @@ class Capture:
         finally:
             raw.close()
         if writer.entries:
-            blob = raw.compress(self._layer(spool, "frozen.tar.zst"), self._check)
+            blob = raw.compress(writers.file("frozen.tar.zst"), self._check)
             self._layers.append((blob, writer.content_bytes))
         spool.drop("frozen.tar")
         if not whole:
@@ -296,29 +313,13 @@ class Capture:
         where the look had still to come to where it had been.
         """
         for number in range(_MOST_SETTLING):
-            before, changes = self._new_names, index.changes(walker)
+            before, changes = self._taking.new_names, index.changes(walker)
             self._pass(spool, step, changes, f"settled-{number}", late=True)
-            if self._new_names == before:
+            if self._taking.new_names == before:
                 return
 
-    def _take(self, writer: TarWriter, change: Change) -> None:
-        self._refused.pop(change.path, None)
-        writer.add(change)
-        self._new_names += not change.known and change.kind not in _NO_NEWS
-        if change.known and not change.taken and change.settled:
-            # Refused now, and taken before: what was below it would be seen otherwise.
-            raise _Anew(change.path)
-        hides = change.kind in _HIDES or change.replaces_directory
-        if self._kept_used and change.known and hides:
-            # Deleted since the save before: whoever did so wants it to be in no layer.
-            if not deleted_by_programs(change.path, self._rules.home):
-                raise _Anew(change.path)
-        again = self._defaults.place(change) if self._defaults else None
-        if again is not None:
-            writer.add_again(change, again)
-
     def _take_late(self, writer: TarWriter, change: Change) -> None:
-        self._take(writer, change)
+        self._taking.take(writer, change)
         self._note_unsteady(change)
 
     @contextmanager
@@ -357,27 +358,23 @@ class Capture:
             if len(self._changed_while_saved) < _MOST_NAMED:
                 self._changed_while_saved[printable(change.path)] = None
 
-    def _refuse(self, path: str, reason: str, size: int) -> None:
-        self._refused[path] = reason, size
+    def _checked(self, changes: Iterator[Change]) -> Iterator[Change]:
+        for change in changes:
+            self._check()
+            yield change
 
-    def _layer(self, spool: Spool, name: str) -> LayerFile:
-        settings = self._settings
-        file = spool.open(name)
-        return LayerFile(file, settings.zstd_level, settings.zstd_threads)
-
-    def _writer(self, sink: Sink, step: Step) -> TarWriter:
+    def _writers(self, spool: Spool, step: Step) -> LayerWriters:
         def progress(count: int) -> None:
             # Here too: one file may be larger than everything else together.
             self._check()
             self._tick()
             step.add(count)
 
-        return TarWriter(
-            sink,
+        return LayerWriters(
+            spool,
+            self._settings,
             canaries=self._canaries,
             denied=self._denied,
-            leave_out=self._refuse,
-            largest_file=self._settings.largest_file,
+            leave_out=self._taking.refuse,
             progress=progress,
-            live=True,
         )

@@ -1,17 +1,25 @@
-"""Whether a save joins the layers of earlier saves below it with its own."""
+"""Whether a save makes the layers of earlier saves one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from snapshot_agent.capture.capture_settings import CaptureSettings
 from snapshot_agent.capture.container import Desktop
-from snapshot_agent.capture.survey import Survey, survey
+from snapshot_agent.capture.ground import joined_layers
 from snapshot_agent.errors import SAFE, TooManyLayers
-from snapshot_agent.exclusions import Rules, relative, volumes
+from snapshot_agent.exclusions import Rules
 from snapshot_agent.image_spec import saved_layers
-from snapshot_agent.tree.changes import Kind, Walker, size_of
+from snapshot_agent.tree.changes import Change, Kind, size_of
+from snapshot_agent.tree.frame import TooManyNames
+from snapshot_agent.tree.joined import CannotJoin, JoinedLayers
 from snapshot_agent.tree.lower import LowerView
+from snapshot_agent.tree.overlay import Strange
+
+log = logging.getLogger(__name__)
 
 # Saves on top of one another, before all of them become one; each has several layers at most.
 MOST_SAVES = 8
@@ -23,13 +31,44 @@ LAYERS_OF_A_SAVE = 24
 # Docker starts nothing above 125 layers, and containerd is tested with 128: room for builds on top.
 MOST_LAYERS = 100
 
+# What is no reason to break off a save: it does without.
+CANNOT = (CannotJoin, TooManyNames, Strange, OSError)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to become one."""
+
+    depth: int
+    """So many layers are below the desktop."""
+    layers: int = 0
+    """So many of these, the uppermost ones, are of earlier saves and become one; 0: none do."""
+    bytes: int = 0
+    """What is left of them, as far as it is known."""
+    apparent: int = 0
+    """The same with holes as zeros, as they go through the compressor."""
+    entries: int = 0
+
+    @property
+    def needed(self) -> bool:
+        """True when the image has too many layers for one more save."""
+        return self.depth + LAYERS_OF_A_SAVE > MOST_LAYERS
+
+    def without(self) -> Plan:
+        """The plan that leaves them as they are; TooManyLayers."""
+        if self.needed:
+            raise _too_many(self.depth)
+        return Plan(self.depth)
+
+
+Fits = Callable[[int, int], bool]
+
 
 class Joining:
     """Decides it, for one desktop.
 
     - layers that were there before the first save are never among them;
-    - not when a part of the image is left out of this save, or is covered by a volume: what
-      earlier saves have of it would be lost;
+    - a save that can be made without is made without, whatever stands in the way;
     - TooManyLayers when the image has more than one that is started may have, and joining does
       not help.
     """
@@ -39,60 +78,74 @@ class Joining:
         desktop: Desktop,
         config: dict[str, Any],
         rules: Rules,
+        settings: CaptureSettings,
         check: Callable[[], None],
-        allowed: bool = True,
     ) -> None:
-        """`config` is the image's; `check` raises to break off.
-
-        Unless it is `allowed`, nothing is joined.
-        """
+        """`config` is the image's; `check` raises to break off."""
         self._desktop = desktop
         self._rules = rules
+        self._settings = settings
         self._check = check
+        self._none = Plan(len(desktop.lowers))
+        allowed = settings.join_saves
         self._layers, self._saves = saved_layers(config) if allowed else (0, 0)
 
-    def decide(self, found: Survey) -> tuple[int, Survey]:
-        """How many layers are joined, and what the save reads then; `found` without them."""
-        layers = self._possible()
-        depth = len(self._desktop.lowers)
-        full = depth + LAYERS_OF_A_SAVE > MOST_LAYERS
-        if layers:
-            whole = survey(self._desktop, self._rules, self._check, layers)
-            if full or self._saves > MOST_SAVES or self._dead(found, whole, layers):
-                depth, found = depth - layers, whole
-            else:
-                layers = 0
-        if depth + LAYERS_OF_A_SAVE > MOST_LAYERS:
-            raise _too_many(depth)
-        return layers, found
+    def decide(self, fits: Fits) -> Plan:
+        """What becomes one; `fits` tells whether so many bytes and entries more are allowed."""
+        if not 0 < self._layers < self._none.depth:
+            return self._none.without()
+        if self._none.depth - self._layers + LAYERS_OF_A_SAVE > MOST_LAYERS:
+            raise _too_many(self._none.depth)
+        try:
+            plan = self._look()
+            if not self._wanted(plan):
+                return self._none
+        except CANNOT as error:
+            self._tell(repr(error))
+            return self._none.without()
+        if not fits(plan.bytes, plan.entries):
+            self._tell("there is no room for it, or it is more than one save may hold")
+            return self._none.without()
+        return plan
 
-    def _possible(self) -> int:
-        layers = self._layers if self._layers < len(self._desktop.lowers) else 0
-        return 0 if not self._rules.whole or self._covered(layers) else layers
+    def _wanted(self, plan: Plan) -> bool:
+        if self._saves > MOST_SAVES or plan.needed:
+            return True
+        return plan.bytes < (1 - DEAD_SHARE) * self._written()
 
-    def _covered(self, layers: int) -> bool:
-        """True when a volume lies over something of these layers."""
-        for path in self._desktop.lowers[:layers]:
-            with LowerView([path]) as layer:
-                for volume in map(relative, volumes(self._desktop.mounts)):
-                    if layer.entry(volume) is not None and not layer.empty(volume):
-                        return True
-        return False
-
-    def _dead(self, found: Survey, whole: Survey, layers: int) -> bool:
-        written = sum(self._bytes(path) for path in self._desktop.lowers[:layers])
-        return whole.bytes - found.bytes < (1 - DEAD_SHARE) * written
-
-    def _bytes(self, layer: str) -> int:
-        everything = Rules(home="", mounts=(), asked=(), include_home=True, table=())
-        total = 0
-        with LowerView([]) as nothing:
-            walker = Walker([layer], nothing, everything, lambda *_: None)
-            for change in walker.walk():
-                self._check()
+    def _look(self) -> Plan:
+        total = apparent = entries = 0
+        desktop, rules, settings = self._desktop, self._rules, self._settings
+        with joined_layers(desktop, self._layers, rules, settings) as layers:
+            for change in self._walked(layers):
+                entries += 1
                 if change.kind is Kind.FILE and change.stat is not None:
                     total += size_of(change.stat)
+                    apparent += change.stat.st_size
+        return Plan(self._none.depth, self._layers, total, apparent, entries)
+
+    def _written(self) -> int:
+        """The bytes of all these layers, each by itself."""
+        total = 0
+        with LowerView([]) as nothing:
+            for path in self._desktop.lowers[: self._layers]:
+                with JoinedLayers([path], nothing) as layer:
+                    for change in self._walked(layer):
+                        if change.stat is not None:
+                            total += size_of(change.stat)
         return total
+
+    def _walked(self, layers: JoinedLayers) -> Iterator[Change]:
+        for change in layers.walk():
+            self._check()
+            yield change
+
+    def _tell(self, why: str) -> None:
+        log.warning(
+            "the layers of earlier saves stay as they are container=%s: %s",
+            self._desktop.container_id,
+            why,
+        )
 
 
 def _too_many(depth: int) -> TooManyLayers:

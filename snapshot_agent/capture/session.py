@@ -7,6 +7,7 @@ import resource
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from snapshot_agent.capture.base_record import check_config, environment
@@ -56,6 +57,11 @@ class CaptureLimits:
             raise _too_much("bytes", found.bytes, self.bytes)
         if self.entries and found.entries > self.entries:
             raise _too_much("files and folders", found.entries, self.entries)
+
+    def allow(self, bytes: int, entries: int) -> bool:
+        """True for what one save may hold."""
+        too_many = self.entries and entries > self.entries
+        return not (too_many or (self.bytes and bytes > self.bytes))
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,10 @@ class CaptureSession:
         tools = self._tools
         self._spool.make()
         found = survey(desktop, rules, self._check)
-        allowed = tools.settings.join_saves
-        joining = Joining(desktop, config, rules, self._check, allowed)
-        joined, read = joining.decide(found)
-        tools.limits.check(read)
-        self._check_room(read)
+        tools.limits.check(found)
+        self._check_room(found)
+        joining = Joining(desktop, config, rules, tools.settings, self._check)
+        plan = joining.decide(partial(self._fits, found))
         secrets = canaries(desktop.env, environment(config))
         capture = Capture(
             desktop,
@@ -154,26 +159,31 @@ class CaptureSession:
             freezer=tools.freezer,
             settings=tools.settings,
             canaries=secrets,
-            expected=read.apparent,
+            expected=found.apparent,
             check=self._check,
-            joined=joined,
+            plan=plan,
             kept=tools.kept.take(
                 desktop.container_id,
-                Capture.choices(desktop, rules, tools.settings, joined),
+                Capture.choices(desktop, rules, tools.settings, plan.layers),
                 self.request.earlier,
-                read.apparent,
+                found.apparent + plan.apparent,
             ),
-            surveyed=read.left_out,
+            surveyed=found.left_out,
         )
         captured = capture.run(self._spool, self._status)
         tools.kept.put(captured.kept)
         return _taken(captured, found, secrets)
 
     def _check_room(self, found: Survey) -> None:
-        # Compressed it is usually a third; half leaves room for what grows meanwhile.
-        need, free = found.bytes // 2 + _HEADROOM, self._tools.room.free()
+        need, free = _room_for(found.bytes), self._tools.room.free()
         if need > free:
             raise disk_full(need=need, free=free)
+
+    def _fits(self, found: Survey, bytes: int, entries: int) -> bool:
+        """True when so much more may be read, and there is room for it."""
+        bytes, entries = found.bytes + bytes, found.entries + entries
+        allowed = self._tools.limits.allow(bytes, entries)
+        return allowed and _room_for(bytes) <= self._tools.room.free()
 
     def _check(self) -> None:
         if self._stop.is_set():
@@ -225,6 +235,11 @@ def _taken(captured: Captured, found: Survey, secrets: tuple[bytes, ...]) -> Tak
         biggest=told(found.biggest.to_list()),
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
+
+
+def _room_for(bytes: int) -> int:
+    # Compressed it is usually a third; half leaves room for what grows meanwhile.
+    return bytes // 2 + _HEADROOM
 
 
 def _too_much(what: str, found: int, most: int) -> TooMuch:

@@ -104,19 +104,16 @@ class Survey:
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
-def survey(
-    desktop: Desktop, rules: Rules, check: Callable[[], None], joined: int = 0
-) -> Survey:
+def survey(desktop: Desktop, rules: Rules, check: Callable[[], None]) -> Survey:
     """Look at all of it once; UnsupportedContainer when a layer does not hold its own content.
 
-    `check` is called for every entry and may raise to break off; so many of the image's
-    uppermost layers are looked at too.
+    `check` is called for every entry and may raise to break off.
     """
     found = Survey(left_out=LeftOut(volumes(desktop.mounts)))
     before: Versions = {}
     after: Versions = {}
     try:
-        with Ground(desktop, rules, joined) as ground:
+        with Ground(desktop, rules) as ground:
             for change in ground.walker(found.left_out).walk():
                 check()
                 _count(found, rules, change)

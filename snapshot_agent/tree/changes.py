@@ -9,14 +9,15 @@ from __future__ import annotations
 import enum
 import os
 import stat
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from snapshot_agent.exclusions import MOUNT, SPECIAL, Rules, hides_whiteouts
 from snapshot_agent.tree import overlay
-from snapshot_agent.tree.frame import Entry, Frame, Row, is_deleted
+from snapshot_agent.tree.frame import Entry, Frame, Row
 from snapshot_agent.tree.lower import Kind as LowerKind
-from snapshot_agent.tree.lower import LowerDirectory, LowerView
+from snapshot_agent.tree.lower import LowerView
 
 # The kernel's clock for timestamps may lag by a tick (10 ms at 100 Hz): what changed so short
 # before it was looked at may change again without its time telling.
@@ -45,6 +46,26 @@ _KINDS = {
 }
 
 
+class Folder(Protocol):
+    """A directory on the way to a change."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def fd(self) -> int: ...
+
+    @property
+    def parent(self) -> Folder | None: ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is left out, None when it is not."""
+
+    @property
+    def seen_at(self) -> int: ...
+
+
 @dataclass(slots=True)
 class Change:
     """One change, valid until the next one is asked for.
@@ -66,7 +87,7 @@ class Change:
     # True when these have a directory there, and this is none.
     replaces_directory: bool = False
     # The directory that it is in.
-    frame: Frame | None = None
+    frame: Folder | None = None
 
     def time(self) -> int:
         """The time that tells whether it changes from now on; -1 when it cannot tell."""
@@ -81,7 +102,6 @@ class Change:
 
 LeaveOut = Callable[[str, str, int], None]
 Record = Callable[[str, bool, list[Row]], None]
-Repeated = Callable[[Frame, Entry], bool]
 
 
 class Walker:
@@ -91,36 +111,20 @@ class Walker:
     - a directory that hides what is below it is followed by one opaque marker, which, unlike
       whiteouts, needs no list of what is hidden and stays right when layers are stacked;
     - what the rules exclude is reported and not yielded, except deletions (see exclusions);
-    - an entry that vanishes meanwhile is skipped, and its row says that it is not settled;
-    - several upper directories, the uppermost first, are walked as the kernel shows them
-      together.
+    - an entry that vanishes meanwhile is skipped, and its row says that it is not settled.
     """
 
     def __init__(
-        self,
-        uppers: Sequence[str],
-        lower: LowerView,
-        rules: Rules,
-        leave_out: LeaveOut,
-        repeated: Repeated = lambda frame, entry: False,
+        self, upper: str, lower: LowerView, rules: Rules, leave_out: LeaveOut
     ) -> None:
-        """What is `repeated` will be written by who takes the changes, besides another one."""
         self.lower = lower
         self.rules = rules
-        self._uppers = uppers
+        self._upper = upper
         self._leave_out = leave_out
-        self._repeated = repeated
 
     def root(self) -> Frame:
-        fds: list[int] = []
-        try:
-            for upper in self._uppers:
-                fds.append(os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        except OSError:
-            for fd in fds:
-                os.close(fd)
-            raise
-        return Frame(fds, "", "", self.rules.start, emitted=True)
+        fd = os.open(self._upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return Frame(fd, "", "", self.rules.start, emitted=True)
 
     def walk(self, record: Record | None = None) -> Iterator[Change]:
         """Everything; `record` is told every directory when its last entry is done."""
@@ -156,16 +160,16 @@ class Walker:
 
     def whiteout(self, frame: Frame, name: str) -> Change | None:
         """The change for a deletion, None when there is nothing below that it would hide."""
-        if frame.hidden or self._below_of(frame).kind(name) is None:
-            return None
         path = frame.join(name)
+        if frame.hidden or self.lower.kind(path) is None:
+            return None
         return Change(path, Kind.WHITEOUT, name, frame.fd, frame=frame)
 
     def merges(self, frame: Frame, name: str) -> bool:
         """True when a directory of that name would show what the image has in it."""
         if frame.hidden:
             return False
-        return self._below_of(frame).kind(name) is LowerKind.DIRECTORY
+        return self.lower.kind(frame.join(name)) is LowerKind.DIRECTORY
 
     def _below(self, top: Frame, record: Record | None) -> Iterator[Change]:
         stack = [top]
@@ -191,7 +195,7 @@ class Walker:
         found = sorted(frame.scan(), reverse=True)
         marked = frame.marked()
         for entry in found:
-            if not is_deleted(entry, marked):
+            if not frame.is_deleted(entry, marked):
                 frame.todo.append(entry)
                 continue
             change = None
@@ -221,23 +225,20 @@ class Walker:
         if reason is not None:
             frame.rows.append(Row(name, found.st_ino, found.st_ctime_ns, False))
             return (yield from self._left_out(frame, entry, reason))
-        if self._repeated(frame, entry):
-            frame.rows.append(Row(name, found.st_ino, found.st_ctime_ns, True))
-            return None
         return (yield from self._taken(frame, entry, kind))
 
     def _taken(
         self, frame: Frame, entry: Entry, kind: Kind
     ) -> Generator[Change, None, Frame | None]:
-        name, found, fd = entry
+        name, found = entry
         if kind is Kind.FILE:
-            overlay.check_data(name, fd, found)
+            overlay.check_data(name, frame.fd, found)
         child = frame.enter(entry) if kind is Kind.DIRECTORY else None
         if child is None and kind is Kind.DIRECTORY:
             frame.rows.append(Row(name, found.st_ino, -1, False))
             return None
         change = Change(
-            frame.join(name), kind, name, fd, found, frame.seen_at, frame=frame
+            frame.join(name), kind, name, frame.fd, found, frame.seen_at, frame=frame
         )
         try:
             yield change
@@ -257,15 +258,9 @@ class Walker:
         self, frame: Frame, entry: Entry, reason: str
     ) -> Generator[Change, None, Frame | None]:
         """An entry that is left out; a directory is looked into for deletions all the same."""
-        name, found, _ = entry
+        name, found = entry
         root = frame.excluded or frame.join(name)
         self._leave_out(root, reason, size_of(found))
-        if not hides_whiteouts(reason) and frame.deleted_below(entry):
-            # An earlier save had deleted it: what the image has of it stays away.
-            deleted = self.whiteout(frame, name)
-            if deleted is not None:
-                yield deleted
-            return None
         if reason == MOUNT or not stat.S_ISDIR(found.st_mode):
             return None
         child = frame.enter(entry)
@@ -290,16 +285,11 @@ class Walker:
     def _needs_marker(self, frame: Frame, child: Frame) -> bool:
         return child.opaque and self.merges(frame, child.name)
 
-    def _below_of(self, frame: Frame) -> LowerDirectory:
-        if frame.lower is None:
-            frame.lower = self.lower.directory(frame.path)
-        return frame.lower
 
-
-def directory(frame: Frame) -> Change:
+def directory(frame: Folder) -> Change:
     """A directory that the walk is in, as it is now."""
     assert frame.parent is not None
-    # By its own descriptor: it may be of a lower layer than others of its parent are.
+    # By its own descriptor: its name may lead elsewhere by now.
     change = Change(frame.path, Kind.DIRECTORY, "", frame.fd)
     change.stat, change.seen_at = os.fstat(frame.fd), frame.seen_at
     change.frame = frame.parent

@@ -40,12 +40,8 @@ class HomeDefaults:
 
     def place(self, change: Change) -> str | None:
         """Return the second path of a change that was taken, None when it has none."""
-        if not self._used or not change.taken:
-            return None
-        if not (change.path + "/").startswith(self._home + "/"):
-            return None
-        path = self._defaults + change.path[len(self._home) :]
-        if self._own(path):
+        path = self.second(change.path) if change.taken else None
+        if path is None or self._own(path):
             return None
         if change.known:
             # What the layers have of it, they have in both places.
@@ -55,3 +51,17 @@ class HomeDefaults:
         if change.kind is Kind.OPAQUE and not self._exists(path.rpartition("/")[0]):
             return None
         return path
+
+    def folders(self, place: str) -> list[str]:
+        """Those that a place is in, the highest first."""
+        found = []
+        while place != self._defaults:
+            place = place.rpartition("/")[0]
+            found.append(place)
+        return found[::-1]
+
+    def second(self, path: str) -> str | None:
+        """Where a path of the home is again, whatever is there; None for other paths."""
+        if not self._used or not (path + "/").startswith(self._home + "/"):
+            return None
+        return self._defaults + path[len(self._home) :]

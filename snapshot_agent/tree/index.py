@@ -22,7 +22,7 @@ from snapshot_agent.tree.changes import (
     directory,
     kind_of,
 )
-from snapshot_agent.tree.frame import Entry, Frame, Row, is_deleted
+from snapshot_agent.tree.frame import Entry, Frame, Row
 from snapshot_agent.tree.links import Links
 
 _ABSENT = Row("", -1, -1, False)
@@ -175,9 +175,9 @@ class Index:
         for number, entry in enumerate(found):
             if not number % _LOOKS_A_TICK:
                 self._tick()
-            name, found_now, _ = entry
+            name, found_now = entry
             row = old.get(name, _ABSENT)
-            if is_deleted(entry, marked):
+            if frame.is_deleted(entry, marked):
                 rows.append((yield from self._deleted(walker, frame, name, row)))
                 continue
             changed = (row.inode, row.time) != (
@@ -210,7 +210,7 @@ class Index:
     def _changed(
         self, walker: Walker, frame: Frame, entry: Entry, row: Row
     ) -> Generator[Change, None, Row]:
-        name, found, fd = entry
+        name, found = entry
         left_out = Row(name, found.st_ino, found.st_ctime_ns, False)
         kind = kind_of(found)
         if frame.why_not(name) is not None or frame.unfit(name):
@@ -220,8 +220,9 @@ class Index:
             row = yield from self._deleted(walker, frame, name, row)
             return row if row.taken else left_out
         if kind is Kind.FILE:
-            overlay.check_data(name, fd, found)
-        change = Change(frame.join(name), kind, name, fd, found, frame.seen_at)
+            overlay.check_data(name, frame.fd, found)
+        change = Change(frame.join(name), kind, name, frame.fd, found)
+        change.seen_at = frame.seen_at
         change.known, change.frame = row.taken, frame
         change.replaces_directory = change.path in self._directories
         yield from _with_parents(frame, change)
@@ -241,7 +242,7 @@ class Index:
             return (yield from self._descend_left_out(walker, frame, entry, reason))
         path = frame.join(name)
         known = self._directories.get(path)
-        change = Change(path, Kind.DIRECTORY, name, entry.dir_fd, entry.stat)
+        change = Change(path, Kind.DIRECTORY, name, frame.fd, entry.stat)
         change.seen_at, change.frame = frame.seen_at, frame
         child = frame.enter(entry) if known is not None else None
         if known is not None and child is None:
@@ -329,7 +330,7 @@ def _directory_row(frame: Frame, name: str, found: os.stat_result) -> Row:
 
 
 def _seen(entry: Entry) -> tuple[str, int, int]:
-    name, found, _ = entry
+    name, found = entry
     # All whiteouts are links to one inode, whose time moves with every new one.
     if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
         return name, 0, 0

@@ -6,10 +6,11 @@ import io
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oci.reference import Digest
 from snapshot_agent.tree.index import Index
+from snapshot_agent.tree.joined import Gone
 from snapshot_agent.tree.spool import Blob, Spool
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class Kept:
     refused: dict[str, tuple[str, int]]
     # How many of the layers are of the save that took everything.
     whole: int
+    # What these layers have nothing of, though the image that the desktop stands on has.
+    gone: Gone = field(default_factory=Gone)
 
     def wasteful(self, live: int) -> bool:
         """True when too many were added, or too much of all is dead; `live` bytes are not."""
@@ -114,7 +117,8 @@ class KeptSaves:
     def put(self, kept: Kept) -> None:
         """Keep it, unless it is too large."""
         index = kept.file.index
-        if index.size > _MOST_BYTES or index.directories > _MOST_DIRECTORIES:
+        most = max(index.directories, len(kept.gone))
+        if index.size > _MOST_BYTES or most > _MOST_DIRECTORIES:
             return kept.close()
         with self._lock:
             old = [self._kept.pop(kept.container_id, None)]
@@ -141,8 +145,10 @@ class KeptSaves:
         self.drop(lambda container_id: True)
 
     def _directories(self) -> int:
-        """Each of them is in memory, some 300 bytes."""
-        return sum(one.file.index.directories for one in self._kept.values())
+        """Each of them is in memory, some 300 bytes; a path that is gone is less."""
+        return sum(
+            one.file.index.directories + len(one.gone) for one in self._kept.values()
+        )
 
     def _pop(self, container_id: str) -> Kept | None:
         with self._lock:

@@ -84,6 +84,8 @@ class TarWriter:
         self._markers: set[int] = set()
         self._buffer: list[bytes] = []
         self._buffered = 0
+        self.directories: dict[str, int] = {}
+        """Those that were written, each with the time of its last change as it was then."""
         self.entries = 0
         self.content_bytes = 0
 
@@ -114,6 +116,8 @@ class TarWriter:
         if change.kind in (Kind.WHITEOUT, Kind.OPAQUE):
             self._marker(_marker_name(change.kind, path))
         elif change.kind is Kind.DIRECTORY:
+            assert change.stat is not None
+            self.directories[path] = change.stat.st_ctime_ns
             info = _info(change)
             info.name, info.type = path, tarfile.DIRTYPE
             info.pax_headers = _pax(change)
@@ -130,6 +134,8 @@ class TarWriter:
 
     def _add_entry(self, change: Change) -> None:
         assert change.stat is not None
+        if change.kind is Kind.DIRECTORY:
+            self.directories[change.path] = change.stat.st_ctime_ns
         linked = change.stat.st_nlink > 1 and change.kind is not Kind.DIRECTORY
         if linked and self._add_link(change):
             return

@@ -65,11 +65,6 @@ class LowerView:
         with self.directory(parent) as directory:
             return directory.read(name, limit)
 
-    def empty(self, path: str) -> bool:
-        """True for a directory with nothing in it."""
-        with self.directory(path) as directory:
-            return directory.empty()
-
     def directory(self, path: str) -> LowerDirectory:
         """The merged directory at `path`; an empty one when there is no directory."""
         current = LowerDirectory([os.dup(root) for root in self._roots])
@@ -77,6 +72,32 @@ class LowerView:
             with current:
                 current = current.directory(name)
         return current
+
+
+class ImageView(LowerView):
+    """Layers of an image: nothing changes in them, so the last directory is kept open."""
+
+    def __init__(self, layers: list[str]) -> None:
+        self._last: tuple[str, LowerDirectory] | None = None
+        super().__init__(layers)
+
+    def kind(self, path: str) -> Kind | None:
+        if not path:
+            return Kind.DIRECTORY
+        parent, _, name = path.rpartition("/")
+        if self._last is None or self._last[0] != parent:
+            self._forget()
+            self._last = parent, self.directory(parent)
+        return self._last[1].kind(name)
+
+    def close(self) -> None:
+        self._forget()
+        super().close()
+
+    def _forget(self) -> None:
+        if self._last is not None:
+            self._last[1].__exit__()
+        self._last = None
 
 
 class LowerDirectory:
@@ -92,14 +113,16 @@ class LowerDirectory:
         while self._layers:
             os.close(self._layers.pop())
 
+    @property
+    def fd(self) -> int | None:
+        """The uppermost layer's directory; None when there is none."""
+        return self._layers[0] if self._layers else None
+
     def kind(self, name: str) -> Kind | None:
         found = self._find(name)
         if found is None:
             return None
         return Kind.DIRECTORY if stat.S_ISDIR(found[1].st_mode) else Kind.OTHER
-
-    def empty(self) -> bool:
-        return bool(self._layers) and not any(map(os.listdir, self._layers))
 
     def directory(self, name: str) -> LowerDirectory:
         """The merged subdirectory; an empty one when the name is not a directory."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
 
-from snapshot_agent.tree.changes import Change, Kind, directory
-from snapshot_agent.tree.frame import Frame
+from snapshot_agent.tree.changes import Change, Folder, Kind, directory
 from snapshot_agent.tree.layer import TarWriter
 from snapshot_agent.tree.spool import Blob, LayerFile
 
@@ -15,11 +14,10 @@ Opened = tuple[LayerFile, TarWriter]
 
 @dataclass
 class _Part:
-    """A layer that is being written, and the directories that are in it."""
+    """A layer that is being written."""
 
     layer: LayerFile
     writer: TarWriter
-    directories: set[str] = field(default_factory=set)
 
 
 class SplitLayers:
@@ -51,11 +49,8 @@ class SplitLayers:
             part = self._linked = self._linked or _Part(*self._opened())
         else:
             part = self._plain = self._room(change)
-        for parent in _parents(change.frame, part.directories):
-            part.directories.add(parent.path)
+        for parent in _parents(change.frame, part.writer.directories):
             self._take(part.writer, parent)
-        if change.kind is Kind.DIRECTORY:
-            part.directories.add(change.path)
         self._take(part.writer, change)
 
     def finish(self) -> list[tuple[Blob, int]]:
@@ -95,9 +90,9 @@ def _may_be_linked(change: Change) -> bool:
     return change.stat.st_nlink > 1
 
 
-def _parents(frame: Frame | None, known: set[str]) -> Iterator[Change]:
+def _parents(frame: Folder | None, known: Container[str]) -> Iterator[Change]:
     """The directories down to `frame` that are not `known`, the highest first."""
-    chain: list[Frame] = []
+    chain: list[Folder] = []
     while frame is not None and frame.parent is not None and frame.path not in known:
         # Of what is left out no directory is written either, only deletions below it.
         if frame.reason is None:

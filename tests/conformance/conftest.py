@@ -4,6 +4,7 @@ registry    a running registry, once the fake and once distribution's own
 proxy       a way to `registry` that breaks when it is told to
 http        an HTTP client, closed at the end
 client      the RegistryClient on `registry`
+running_container   a containerd that knows one container that runs, and that one's id
 saver       the passes of a save on the overlay that a module calls `mounted`
 image       a small image of two layers
 node        a node with a running desktop of that image, once fake and once with real containerd
@@ -13,6 +14,8 @@ agent       a whole agent on `node`, pushing to `registry`
 from __future__ import annotations
 
 import shutil
+import tempfile
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -20,6 +23,8 @@ import httpx
 import pytest
 
 from oci.client import RegistryClient
+from snapshot_agent.capture.containerd import Containerd
+from tests.fakes.containerd import FakeContainer, FakeContainerd
 from tests.fakes.fault_proxy import FaultProxy
 from tests.images import Image, make_image
 
@@ -50,6 +55,17 @@ def registry(
         pytest.skip(MISSING)
     with real_registry(tmp_path, binary) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def running_container() -> Iterator[tuple[Containerd, str]]:
+    socket = tempfile.mktemp(prefix="fake-containerd-", suffix=".sock", dir="/tmp")
+    with FakeContainerd(socket) as fake:
+        made = FakeContainer(uuid.uuid4().hex, "", {}, {}, {}, "", [])
+        fake.containers[made.id] = made
+        client = Containerd(socket)
+        yield client, made.id
+        client.close()
 
 
 @pytest.fixture

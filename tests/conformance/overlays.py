@@ -6,16 +6,18 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapshot_agent.exclusions import Rules
 from snapshot_agent.room import Room
-from snapshot_agent.tree.changes import Change, Walker
+from snapshot_agent.tree.changes import Change, Kind, Walker
+from snapshot_agent.tree.cover import Cover
 from snapshot_agent.tree.index import Index
+from snapshot_agent.tree.joined import Gone, JoinedLayers
 from snapshot_agent.tree.layer import TarWriter
-from snapshot_agent.tree.lower import LowerView
+from snapshot_agent.tree.lower import ImageView
 from snapshot_agent.tree.spool import RawFile, Spool
 from tests.trees import apply, copy
 
@@ -69,7 +71,7 @@ class Saver:
         rules: Rules | None = None,
         joined: int = 0,
     ) -> None:
-        """So many of the lower layers are `joined` with what is saved."""
+        """So many of the lower layers become one, which what is saved lies on."""
         self.folder = folder
         self._spool = Spool(Room(folder), "test")
         self._spool.make()
@@ -77,9 +79,10 @@ class Saver:
             home="/home/jovyan", mounts=(), asked=(), include_home=True
         )
         self.left_out: list[tuple[str, str, int]] = []
-        self.lower = LowerView([str(path) for path in mounted.lowers[joined:]])
-        uppers = [str(path) for path in [mounted.upper, *mounted.lowers[:joined]]]
-        self.walker = Walker(uppers, self.lower, self.rules, self._leave_out)
+        self.lower = ImageView([str(path) for path in mounted.lowers])
+        upper = str(mounted.upper)
+        self.walker = Walker(upper, self.lower, self.rules, self._leave_out)
+        self._mounted, self._joined, self._gone = mounted, joined, Gone()
         self._index_file = open(self._spool.path / "index", "w+b")
         self.index = Index(self._index_file)
         self.canaries: tuple[bytes, ...] = ()
@@ -104,6 +107,20 @@ class Saver:
             live=live,
         )
 
+    def join(self) -> list[Path]:
+        """What the lower layers become that are joined; none when none are."""
+        if not self._joined:
+            return []
+        lowers = [str(path) for path in self._mounted.lowers]
+        with (
+            ImageView(lowers[self._joined :]) as below,
+            closing(Cover(str(self._mounted.upper), self.lower, self.rules)) as cover,
+            JoinedLayers(lowers[: self._joined], below, cover) as layers,
+        ):
+            written = self._write("joined.tar", layers.walk(), False, lambda _: None)
+            self._gone = layers.gone
+        return [written]
+
     def first(self, happens: Callable[[Change], None] = lambda change: None) -> Path:
         """The first pass: everything, and the index of it; `happens` after each change."""
         changes = self.walker.walk(self.index.record)
@@ -114,6 +131,10 @@ class Saver:
         self._passes += 1
         changes = self.index.changes(self.walker)
         return self._write(f"pass-{self._passes}.tar", changes, False, happens)
+
+    def _of_nothing(self, change: Change) -> bool:
+        deleted = change.kind is Kind.WHITEOUT and not change.known
+        return deleted and change.path in self._gone
 
     def _write(
         self,
@@ -126,7 +147,8 @@ class Saver:
         try:
             writer = self._writer(sink, live)
             for change in changes:
-                writer.add(change)
+                if not self._of_nothing(change):
+                    writer.add(change)
                 happens(change)
                 if not change.settled:
                     self.unsettled.append(change.path)

@@ -75,6 +75,12 @@ def _remove(place: Path) -> None:
         place.unlink()
 
 
+def _anew(place: Path) -> None:
+    """A folder with nothing in it, in the place of what was there."""
+    _remove(place)
+    place.mkdir()
+
+
 def _move(place: Path, target: Path) -> None:
     """As mv does it: what the kernel will not rename is copied and deleted."""
     try:
@@ -136,6 +142,7 @@ _VERBS: dict[str, Callable[..., object]] = {
     "file": _file,
     "append": _append,
     "remove": _remove,
+    "anew": _anew,
     "move": _move,
     "symlink": _symlink,
     "link": _link,

@@ -69,13 +69,13 @@ def test_one_pass(case: Case, tmp_path: Path) -> None:
 def test_joined_with_earlier_saves(
     case: Case, late_first: bool, tmp_path: Path
 ) -> None:
-    """All layers but the first are earlier saves, and become one with this one."""
+    """All layers but the first are earlier saves, and become one below this one."""
     joined = len(case.layers) - 1
     second = case.session + case.late if late_first else case.late
     with desktop(case, tmp_path, joined) as (mounted, saver):
         if not late_first:
             carry_out(mounted.merged, case.session)
-        layers = [saver.first()]
+        layers = [*saver.join(), saver.first()]
         carry_out(mounted.merged, second)
         layers.append(saver.second())
         check(mounted, tmp_path, layers, joined)

@@ -108,6 +108,7 @@ def as_containerd_sees(tree: dict[str, Node]) -> dict[str, Node]:
     layers=st.lists(EDITS, min_size=1, max_size=3),
     joined=st.integers(0, 3),
     first=EDITS,
+    between=EDITS,
     second=EDITS,
 )
 def test_the_same_tree_as_containerd_s_diff(
@@ -115,9 +116,10 @@ def test_the_same_tree_as_containerd_s_diff(
     layers: list[list[Step]],
     joined: int,
     first: list[Step],
+    between: list[Step],
     second: list[Step],
 ) -> None:
-    """Ours also with layers of the image that become one with what is saved."""
+    """Ours also with layers of the image that become one, `between` being what happens then."""
     joined = min(joined, len(layers))
     with tempfile.TemporaryDirectory(prefix="diff-", dir="/tmp") as folder:
         base, parent = Path(folder), ""
@@ -128,7 +130,9 @@ def test_the_same_tree_as_containerd_s_diff(
                 saver = Saver(mounted, base / "spool", joined=joined)
                 try:
                     attempt(mounted.merged, first)
-                    ours = [saver.first()]
+                    ours = saver.join()
+                    attempt(mounted.merged, between)
+                    ours.append(saver.first())
                     attempt(mounted.merged, second)
                     ours.append(saver.second())
                 finally:
@@ -141,7 +145,7 @@ def test_the_same_tree_as_containerd_s_diff(
                 }
         finally:
             snapshots.clear()
-        note(f"{layers=} {joined=} {first=} {second=}")
+        note(f"{layers=} {joined=} {first=} {between=} {second=}")
         note(f"by ours: {differences(there, got['ours'])}")
         note(f"by theirs: {differences(there, got['theirs'])}")
         assert not differences(there, got["ours"])

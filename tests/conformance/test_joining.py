@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from oci.client import RegistryClient
 from oci.reference import Digest
 from snapshot_agent.capture.joining import MOST_LAYERS, MOST_SAVES
 from tests.images import Image, make_image
+from tests.trees import Node as TreeNode
 from tests.trees import snapshot
 
 from .agents import Agent, running_agent
 from .containerds import MISSING, find_containerd
-from .nodes import Node, fake_node, real_node
+from .nodes import TOKEN, Node, fake_node, real_node
 from .overlays import can_mount
 from .registries import RegistryServer, fake_registry
 from .test_saves import REPOSITORY, SKIPPED, check, rebuilt
@@ -79,7 +81,7 @@ def saves(folder: Path, count: int) -> list[Path]:
     trees = []
     for number in range(count):
         tree = folder / f"save-{number}"
-        (tree / "opt").mkdir(parents=True)
+        (tree / "opt").mkdir(parents=True, exist_ok=True)
         (tree / f"opt/of-{number}").write_bytes(os.urandom(LITTLE))
         if number % 4 == 1:
             (tree / f"opt/.wh.of-{number - 1}").touch()
@@ -90,6 +92,8 @@ def saves(folder: Path, count: int) -> list[Path]:
     (trees[-1] / "opt/deep/other").write_text("of the last save")
     (trees[0] / "opt/.wh.a").touch()
     (trees[0] / "opt/secret").write_bytes(SECRET)
+    if count > MOST_SAVES:
+        (trees[1] / "opt/large").write_bytes(os.urandom(16 * 1024 * LITTLE))
     home(trees[0], "kept", b"kept")
     home(trees[0], "dropped", SECRET + b" at home")
     return trees
@@ -104,7 +108,7 @@ def home(tree: Path, name: str, content: bytes) -> None:
 
 
 Session = tuple[Node, Agent, Image]
-Start = Callable[[int], Any]
+Start = Callable[..., Any]
 
 
 @pytest.fixture
@@ -112,13 +116,13 @@ def start(kind: str, short: Path, registry: RegistryServer, tmp_path: Path) -> S
     """A desktop that was started from so many saves on top of one another."""
 
     @asynccontextmanager
-    async def desktop(count: int) -> AsyncIterator[Session]:
+    async def desktop(count: int, **traits: Any) -> AsyncIterator[Session]:
         trees = [origin(tmp_path / "origin"), *saves(tmp_path / "saves", count)]
         image = make_image(trees, {"PATH": "/bin"}, saved=count)
         make = fake_node if kind == "fake" else real_node
         with make(short, image) as node:
             async with running_agent(
-                node, registry.url, tmp_path / "agent", join_saves=True
+                node, registry.url, tmp_path / "agent", **traits
             ) as agent:
                 yield node, agent, image
 
@@ -135,21 +139,14 @@ async def test_many_saves_become_one(
         (node.merged / "opt/secret").unlink()
         (node.merged / "home/jovyan/dropped").unlink()
         result = await agent.result()
-        # In the defaults of a home, too, what was dropped is dropped.
-        shutil.rmtree(node.merged / "home_nbuser_default")
-        shutil.copytree(
-            node.merged / "home/jovyan", node.merged / "home_nbuser_default"
-        )
-        there = snapshot(node.merged, SKIPPED)
+        there = as_defaults_of_homes(node.merged, snapshot(node.merged, SKIPPED))
         got = await rebuilt(client, result, tmp_path / "mine")
+        check(there, got)
         for path in ("home/jovyan", "home_nbuser_default"):
             assert {one.name for one in (got / path).iterdir()} == {"kept"}
-        skipped = SKIPPED | {"home_nbuser_default", "home"}
-        check(without(there, skipped), without_tree(got, skipped))
         if node.fake is None:
             reference = f"{registry.host}/{REPOSITORY}:v1"
-            unpacked = pulled(node, reference, tmp_path / "pulled")
-            check(without(there, skipped), without_tree(unpacked, skipped))
+            check(there, pulled(node, reference, tmp_path / "pulled"))
         assert result["joined_layers"] == MOST_SAVES + 1
         assert result["layers"] == 1 + len(result["new_layers"])
         manifest = await client.get_manifest(REPOSITORY, result["digest"])
@@ -171,6 +168,58 @@ async def test_the_second_save_stands_on_the_joined_layers(
         assert second["kept_layers"] == len(first["new_layers"])
         got = await rebuilt(client, second, tmp_path / "mine")
         check(snapshot(node.merged, SKIPPED), got)
+
+
+async def test_what_is_deleted_after_a_joined_save_is_in_no_layer_of_the_next(
+    start: Start, client: RegistryClient
+) -> None:
+    async with start(MOST_SAVES + 1) as (node, agent, _):
+        first = await agent.result()
+        assert await found(client, first, SECRET)
+        (node.merged / "opt/secret").unlink()
+        (node.merged / "home/jovyan/dropped").unlink()
+        second = await agent.result(number=2)
+        assert second["kept_layers"] == 0
+        assert not await found(client, second, SECRET)
+
+
+async def test_an_administrator_may_leave_them_as_they_are(start: Start) -> None:
+    async with start(MOST_SAVES + 1, join_saves=False) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        assert (await agent.result())["joined_layers"] == 0
+
+
+@pytest.mark.parametrize(
+    "limit", [{"most_bytes": 8 * LITTLE}, {"most_entries": 9}, {"spool_limit": "70Mi"}]
+)
+async def test_what_does_not_fit_is_not_joined_and_saved_all_the_same(
+    limit: dict[str, Any], start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start(MOST_SAVES + 1, **limit) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        result = await agent.result()
+        assert result["joined_layers"] == 0
+        assert result["layers"] == 1 + MOST_SAVES + 1 + len(result["new_layers"])
+        assert "stay as they are" in caplog.text
+        assert agent.clean()
+
+
+async def test_a_secret_of_an_earlier_save_is_left_out_and_told(
+    start: Start, client: RegistryClient, tmp_path: Path
+) -> None:
+    secret = tmp_path / "saves/save-3/opt/token"
+    secret.parent.mkdir(parents=True)
+    secret.write_text(f"the key is {TOKEN}")
+    async with start(MOST_SAVES + 1) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        first = await agent.result()
+        (node.merged / "opt/more").write_text("more")
+        second = await agent.result(number=2)
+        assert second["kept_layers"] == len(first["new_layers"])
+        for result in (first, second):
+            assert not await found(client, result, TOKEN.encode())
+            told = {one["path"]: one["reason"] for one in result["left_out"]}
+            assert told["/opt/token"] == "secret"
 
 
 async def test_few_saves_are_left_alone(start: Start) -> None:
@@ -201,9 +250,10 @@ async def test_what_earlier_saves_have_is_not_lost_to_what_this_one_leaves_out(
     async with start(MOST_SAVES + 1) as (node, agent, _):
         (node.merged / "opt/new").write_text("of this session")
         result = await agent.result(**choice)
-        assert result["joined_layers"] == 0
+        assert result["joined_layers"] == MOST_SAVES + 1
         got = await rebuilt(client, result, tmp_path / "mine")
         assert (got / "opt/of-5").exists() and (got / "home/jovyan/kept").exists()
+        assert (got / "home/jovyan/kept").samefile(got / "home_nbuser_default/kept")
 
 
 async def test_where_no_more_layers_fit_they_become_one(start: Start) -> None:
@@ -223,15 +273,13 @@ async def found(client: RegistryClient, result: dict[str, Any], content: bytes) 
     return False
 
 
-def without(tree: dict[str, Any], skipped: frozenset[str]) -> dict[str, Any]:
+def as_defaults_of_homes(root: Path, tree: dict[str, TreeNode]) -> dict[str, TreeNode]:
+    """The tree, with what was deleted in the home deleted where homes begin from."""
+    gone = "home_nbuser_default/dropped"
+    home, defaults = os.lstat(root / "home/jovyan"), "home_nbuser_default"
+    folder = replace(tree[defaults], mtime=home.st_mtime_ns // 10**9)
     return {
-        path: node
+        path: folder if path == defaults else node
         for path, node in tree.items()
-        if not any(path == one or path.startswith(one + "/") for one in skipped)
+        if path != gone
     }
-
-
-def without_tree(root: Path, skipped: frozenset[str]) -> Path:
-    for one in skipped:
-        shutil.rmtree(root / one, ignore_errors=True)
-    return root

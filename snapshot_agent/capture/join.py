@@ -1,0 +1,136 @@
+"""Writes the layers of earlier saves as one, before the desktop's own changes are read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from snapshot_agent.capture.capture_settings import CaptureSettings
+from snapshot_agent.capture.container import Desktop
+from snapshot_agent.capture.ground import joined_layers
+from snapshot_agent.capture.joining import CANNOT, Plan
+from snapshot_agent.capture.layers import Blobs, LayerWriters
+from snapshot_agent.exclusions import Rules
+from snapshot_agent.status import Step
+from snapshot_agent.tree.changes import Change, LeaveOut
+from snapshot_agent.tree.joined import CannotJoin, Gone
+from snapshot_agent.tree.layer import SecretInStream, TarWriter
+from snapshot_agent.tree.spool import Spool
+
+log = logging.getLogger(__name__)
+
+# They are in the image already.
+_ANY_SIZE = 1 << 62
+
+# Each one is a file of its own with a secret deep inside: so many are no accident.
+_MOST_RESTARTS = 5
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What the layers of earlier saves have become."""
+
+    blobs: Blobs = field(default_factory=list)
+    gone: Gone = field(default_factory=Gone)
+    # What was left out for what is in it, with the reason and the bytes.
+    refused: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+class Join:
+    """One desktop's earlier saves, as one layer, or a few if they are large.
+
+    - what is in them stays, whatever today's rules say, and however large it is; only what has
+      one of the pod's own secrets in it is left out, and told;
+    - it gives up rather than lose anything, or break off a save that needs none of this.
+    """
+
+    def __init__(
+        self,
+        desktop: Desktop,
+        plan: Plan,
+        rules: Rules,
+        settings: CaptureSettings,
+        canaries: tuple[bytes, ...],
+        check: Callable[[], None],
+    ) -> None:
+        self._desktop = desktop
+        self._plan = plan
+        self._rules = rules
+        self._settings = settings
+        self._canaries = canaries
+        self._check = check
+
+    def run(
+        self, spool: Spool, step: Step, secret: set[tuple[int, int]]
+    ) -> Joined | None:
+        """Write it; None when it cannot be done.
+
+        The desktop's own files that are left out for a secret in them are in `secret`.
+        """
+        denied: set[tuple[int, int]] = set()
+        for _ in range(_MOST_RESTARTS):
+            try:
+                return self._once(spool, step, secret, denied)
+            except SecretInStream as found:
+                denied.add(found.identity)
+            except CANNOT as error:
+                log.warning(
+                    "the layers of earlier saves stay as they are container=%s: %r",
+                    self._desktop.container_id,
+                    error,
+                )
+                return None
+        return None
+
+    def _once(
+        self,
+        spool: Spool,
+        step: Step,
+        secret: set[tuple[int, int]],
+        denied: set[tuple[int, int]],
+    ) -> Joined:
+        refused: dict[str, tuple[str, int]] = {}
+
+        def leave_out(path: str, reason: str, size: int) -> None:
+            refused[path] = reason, size
+
+        def take(writer: TarWriter, change: Change) -> None:
+            self._check()
+            writer.add(change)
+            if not change.taken and change.path not in refused:
+                raise CannotJoin(change.path)
+
+        writers = self._writers(spool, step, denied, leave_out)
+        plan, settings = self._plan, self._settings
+        opened = joined_layers(
+            self._desktop, plan.layers, self._rules, settings, secret
+        )
+        try:
+            with opened as layers:
+                blobs = writers.write(layers.walk(), take, "joined", plan.apparent)
+                return Joined(blobs, layers.gone, refused)
+        except BaseException:
+            writers.drop()
+            raise
+
+    def _writers(
+        self,
+        spool: Spool,
+        step: Step,
+        denied: set[tuple[int, int]],
+        leave_out: LeaveOut,
+    ) -> LayerWriters:
+        def progress(count: int) -> None:
+            self._check()
+            step.add(count)
+
+        return LayerWriters(
+            spool,
+            replace(self._settings, largest_file=_ANY_SIZE),
+            canaries=self._canaries,
+            denied=denied,
+            leave_out=leave_out,
+            progress=progress,
+            live=False,
+        )

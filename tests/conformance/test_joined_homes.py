@@ -1,0 +1,146 @@
+"""Saves on saves, of the home above all: joined, an image is the same as if nothing were joined.
+
+50 rounds here, 1,000 with DESKTOPS_ROUNDS=1000 (`make test-nightly`).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from oci.reference import Digest
+from snapshot_agent.capture.capture_settings import CaptureSettings
+from snapshot_agent.capture.containerd import Containerd
+from snapshot_agent.exclusions import Rules
+from snapshot_agent.tree.kept import Kept
+from tests.trees import Node, differences, snapshot
+
+from .overlays import Overlay, can_mount, rebuilt
+from .sessions import DEFAULTS, HOME, Sessions, home_rules
+from .snapshots import attempt
+from .steps import Step
+
+pytestmark = pytest.mark.skipif(
+    not can_mount(), reason="overlay mounts need root with CAP_SYS_ADMIN"
+)
+
+ROUNDS = int(os.environ.get("DESKTOPS_ROUNDS", "50"))
+TOKEN = b"0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+LARGEST = 5
+
+# Few names, so that steps meet; in the home, one is left out and one is a cache.
+NAMES = st.sampled_from(["a", "a", "b", "c", ".ssh", ".cache"])
+PLACES = st.sampled_from([HOME, HOME, DEFAULTS, "opt"])
+BELOW = st.one_of(
+    st.lists(NAMES, min_size=1, max_size=2), st.lists(NAMES, min_size=1, max_size=3)
+)
+PATHS = st.tuples(PLACES, BELOW).map(lambda one: "/".join([one[0], *one[1]]))
+ANY = st.one_of(PATHS, PATHS, PATHS, PLACES)
+FILES = st.tuples(st.just("file"), PATHS, st.text("xy", max_size=3))
+STEPS: st.SearchStrategy[Step] = st.one_of(
+    FILES,
+    FILES,
+    st.tuples(st.just("folder"), PATHS, st.sampled_from([0o755, 0o700])),
+    st.tuples(st.just("remove"), ANY),
+    st.tuples(st.just("move"), PATHS, PATHS),
+    st.tuples(st.just("link"), PATHS, PATHS),
+    st.tuples(st.just("symlink"), PATHS, st.sampled_from(["a", "/nowhere"])),
+    st.tuples(st.just("append"), PATHS, st.just("more")),
+    st.tuples(st.just("chmod"), ANY, st.sampled_from([0o755, 0o644, 0o700])),
+    st.tuples(st.just("time"), PATHS, st.integers(0, 2**31)),
+    st.tuples(st.just("xattr"), PATHS, st.just("user.x"), st.binary(max_size=4)),
+    st.tuples(st.just("fifo"), PATHS),
+    # Empty again, and so with nothing of the image in it.
+    st.tuples(st.just("anew"), ANY),
+)
+EDITS = st.lists(STEPS, max_size=12)
+SECRETS = st.tuples(st.just("file"), PATHS, st.just(TOKEN))
+LAST = st.lists(st.one_of(STEPS, STEPS, STEPS, SECRETS), max_size=12)
+RULES = st.builds(
+    home_rules,
+    asked=st.sampled_from([(), (), (f"/{HOME}/b",), ("/opt/a", f"/{DEFAULTS}/c")]),
+    include_home=st.sampled_from([True, True, False]),
+    mounts=st.sampled_from([(), (), (f"/{HOME}/c",), ("/opt/b",), (f"/{HOME}",)]),
+)
+
+
+class Saved:
+    """The saves of one desktop, joined or not, each on top of the one before."""
+
+    def __init__(self, sessions: Sessions, joined: bool) -> None:
+        self._sessions = sessions
+        self._joined = joined
+        self._kept: Kept | None = None
+        self._tars: dict[Digest, Path] = {}
+
+    def save(self, mounted: Overlay, rules: Rules) -> dict[str, Node]:
+        """What the image of one more save is."""
+        sessions, kept = self._sessions, self._kept
+        captured, tars = sessions.save(
+            mounted,
+            joined=self._joined,
+            rules=rules,
+            settings=CaptureSettings(largest_file=LARGEST),
+            canaries=(TOKEN,),
+            kept=kept,
+        )
+        blobs = [blob.digest for blob in captured.blobs]
+        self._tars |= dict(zip(blobs, tars, strict=True))
+        self._kept = captured.kept
+        if self._joined and not captured.joined:
+            # As the agent itself does: the next one is to be joined, so this is of no use to it.
+            self.close()
+        layers = [self._tars[layer.digest] for layer in captured.layers]
+        lowers = sessions.lowers[captured.joined :]
+        return snapshot(rebuilt(lowers, sessions.folder("r"), layers))
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = None
+
+
+@settings(
+    max_examples=ROUNDS,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    origin=EDITS,
+    saves=st.lists(EDITS, min_size=1, max_size=3),
+    first=LAST,
+    second=LAST,
+    rules=RULES,
+)
+def test_the_same_image_as_without_joining(
+    running_container: tuple[Containerd, str],
+    origin: list[Step],
+    saves: list[list[Step]],
+    first: list[Step],
+    second: list[Step],
+    rules: Rules,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="joined-", dir="/tmp") as folder:
+        sessions = Sessions(Path(folder), *running_container)
+        attempt(sessions.image(), origin)
+        for steps in saves:
+            with sessions.desktop() as mounted:
+                attempt(mounted.merged, steps)
+                captured, layers = sessions.save(mounted)
+                captured.kept.close()
+            sessions.start_from(layers)
+        with sessions.desktop() as mounted:
+            both = [Saved(sessions, False), Saved(sessions, True)]
+            for steps in (first, second):
+                attempt(mounted.merged, steps)
+                plain, joined = [one.save(mounted, rules) for one in both]
+                note(f"joined: {differences(plain, joined)}")
+                assert not differences(plain, joined)
+            for one in both:
+                one.close()

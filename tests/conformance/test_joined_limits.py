@@ -1,0 +1,192 @@
+"""What joining costs, and what stands in its way: then the save is made without it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from snapshot_agent.capture.capture_settings import CaptureSettings
+from snapshot_agent.capture.containerd import Containerd
+from snapshot_agent.tree.frame import MOST_NAMES, TooManyNames
+from snapshot_agent.tree.joined import JoinedLayers
+from snapshot_agent.tree.lower import LowerView
+from tests.trees import differences, snapshot
+
+from .overlays import Overlay, can_mount, rebuilt
+from .sessions import DEFAULTS, HOME, Sessions
+
+pytestmark = pytest.mark.skipif(
+    not can_mount(), reason="overlay mounts need root with CAP_SYS_ADMIN"
+)
+
+TOKEN = b"0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+MANY, DEEP = 20, 450
+
+
+@pytest.fixture
+def sessions(running_container: tuple[Containerd, str]) -> Iterator[Sessions]:
+    # Short: the names of all layers must fit into one page.
+    with tempfile.TemporaryDirectory(prefix="j", dir="/tmp") as folder:
+        made = Sessions(Path(folder), *running_container)
+        made.image()
+        yield made
+
+
+@contextmanager
+def saved(sessions: Sessions) -> Iterator[Overlay]:
+    """A session, from which the next one is started."""
+    with sessions.desktop() as mounted:
+        yield mounted
+        captured, layers = sessions.save(mounted)
+        captured.kept.close()
+    sessions.start_from(layers)
+
+
+@pytest.mark.parametrize("content", [TOKEN, b"x" * 100], ids=["secret", "too large"])
+def test_what_is_left_out_leaves_what_was_saved_before(
+    content: bytes, sessions: Sessions
+) -> None:
+    with saved(sessions) as mounted:
+        (mounted.merged / HOME / "mine").write_text("before")
+    with sessions.desktop() as mounted:
+        (mounted.merged / HOME / "mine").write_bytes(content)
+        captured, layers = sessions.save(
+            mounted,
+            joined=True,
+            canaries=(TOKEN,),
+            settings=CaptureSettings(largest_file=50),
+        )
+        captured.kept.close()
+        lowers = sessions.lowers[captured.joined :]
+        got = rebuilt(lowers, sessions.folder("r"), layers)
+        for place in (HOME, DEFAULTS):
+            assert (got / place / "mine").read_text() == "before"
+
+
+def test_where_there_is_no_room_for_both_the_desktop_is_saved(
+    sessions: Sessions,
+) -> None:
+    with saved(sessions) as mounted:
+        (mounted.merged / "opt/before").write_bytes(os.urandom(1 << 20))
+    with sessions.desktop() as mounted:
+        (mounted.merged / "opt/now").write_bytes(os.urandom(1 << 20))
+        room = (1 << 20) * 3 // 2
+        captured, layers = sessions.save(mounted, joined=True, room=room)
+        captured.kept.close()
+        assert captured.joined == 0
+        got = rebuilt(sessions.lowers, sessions.folder("r"), layers)
+        assert not differences(snapshot(mounted.merged), snapshot(got))
+
+
+def test_a_folder_with_too_many_names_in_all(tmp_path: Path) -> None:
+    layers = [tmp_path / "1", tmp_path / "2"]
+    for number, layer in enumerate(layers):
+        layer.mkdir()
+        (layer / "0").touch()
+        for name in range(MOST_NAMES // 2):
+            # Few inodes have room for so many names.
+            if not name % 60_000:
+                first = layer / f"{number}-{name}"
+                first.touch()
+            else:
+                os.link(first, layer / f"{number}-{name}")
+    with LowerView([]) as nothing, JoinedLayers([str(layers[0])], nothing) as one:
+        assert sum(1 for _ in one.walk()) == MOST_NAMES // 2 + 1
+    with LowerView([]) as nothing:
+        with JoinedLayers([str(layer) for layer in layers], nothing) as both:
+            with pytest.raises(TooManyNames):
+                list(both.walk())
+
+
+@contextmanager
+def few_descriptors(count: int) -> Iterator[None]:
+    """So many more than are open now."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_many_layers_of_deep_trees(sessions: Sessions) -> None:
+    deep = "opt/" + "/".join("d" * DEEP)
+    for number in range(MANY):
+        layer = sessions.folder("l")
+        (layer / deep).mkdir(parents=True)
+        (layer / deep / f"of-{number}").write_text("x")
+        os.link(layer / deep / f"of-{number}", layer / deep / f"again-{number}")
+        sessions.lowers.insert(0, layer)
+    with sessions.desktop() as mounted:
+        (mounted.merged / deep / "mine").write_text("mine")
+        (mounted.merged / deep / "of-3").unlink()
+        # One for each folder on the way, twice, and few besides.
+        with few_descriptors(2 * DEEP + 400):
+            captured, layers = sessions.save(mounted, joined=True)
+        captured.kept.close()
+        assert captured.joined == MANY
+        got = rebuilt(sessions.lowers[MANY:], sessions.folder("r"), layers)
+        assert not differences(snapshot(mounted.merged), snapshot(got))
+
+
+def test_what_happens_while_the_earlier_layers_are_read(sessions: Sessions) -> None:
+    names = [f"{number:02}" for number in range(40)]
+    with saved(sessions) as mounted:
+        for name in names:
+            for place in (HOME, "opt"):
+                (mounted.merged / place / name).mkdir()
+                (mounted.merged / place / name / "file").write_text(name)
+    looks = 0
+
+    def check() -> None:
+        """Now a file, now a folder is deleted or replaced, before or after it was looked at."""
+        nonlocal looks
+        looks += 1
+        place = mounted.merged / (HOME if looks % 2 else "opt")
+        name = place / names[looks * 7 % 40]
+        if looks > 300:
+            # The last look finds all of it.
+            return
+        if (name / "file").exists():
+            (name / "file").unlink()
+        elif name.is_dir() and looks % 3:
+            name.rmdir()
+        elif not name.exists():
+            name.write_text("a file now")
+
+    with sessions.desktop() as mounted:
+        captured, layers = sessions.save(mounted, joined=True, check=check)
+        captured.kept.close()
+        assert captured.joined == len(sessions.lowers) - 1 and looks > 300
+        got = rebuilt(sessions.lowers[captured.joined :], sessions.folder("r"), layers)
+        for path in (HOME, "opt"):
+            there = snapshot(mounted.merged / path)
+            assert set(snapshot(got / path)) == set(there)
+
+
+def test_each_layer_has_the_folders_where_homes_begin_from(sessions: Sessions) -> None:
+    """Also a person's own, on the way to hard links, which are in a layer of their own."""
+    with sessions.desktop() as mounted:
+        for place in (HOME, DEFAULTS):
+            (mounted.merged / place / "folder").mkdir()
+        (mounted.merged / DEFAULTS / "folder").chmod(0o700)
+        (mounted.merged / HOME / "folder/one").write_text("one")
+        os.link(
+            mounted.merged / HOME / "folder/one", mounted.merged / HOME / "folder/two"
+        )
+        captured, layers = sessions.save(mounted)
+        captured.kept.close()
+    found = []
+    for layer in layers:
+        with tarfile.open(layer) as archive:
+            found.append({member.name: member for member in archive.getmembers()})
+    [linked] = [one for one in found if f"{DEFAULTS}/folder/one" in one]
+    assert linked[f"{DEFAULTS}/folder"].mode == 0o700 and DEFAULTS in linked
