@@ -223,6 +223,7 @@ class Capture:
                 refused,
                 kept.whole if kept is not None else len(layers),
                 self._joined.gone,
+                self._plan,
             ),
             changed_while_saved=list(self._changed_while_saved),
         )

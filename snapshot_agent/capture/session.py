@@ -17,7 +17,7 @@ from snapshot_agent.capture.captured import Captured
 from snapshot_agent.capture.container import Bounds, Desktop, find_desktop
 from snapshot_agent.capture.containerd import Containerd
 from snapshot_agent.capture.freeze import Freezer
-from snapshot_agent.capture.joining import Joining
+from snapshot_agent.capture.joining import Joining, Plan
 from snapshot_agent.capture.node_failures import explained_on_node
 from snapshot_agent.capture.survey import Survey, survey
 from snapshot_agent.errors import SAFE, AgentError, Cancelled, TooMuch
@@ -26,7 +26,7 @@ from snapshot_agent.failures import disk_full
 from snapshot_agent.room import Room
 from snapshot_agent.status import Status, Step
 from snapshot_agent.tree.canary import canaries, masked
-from snapshot_agent.tree.kept import KeptSaves
+from snapshot_agent.tree.kept import Kept, KeptSaves
 from snapshot_agent.tree.spool import Spool
 from snapshot_agent.wire import (
     CaptureRequest,
@@ -149,8 +149,12 @@ class CaptureSession:
         found = survey(desktop, rules, self._check)
         tools.limits.check(found)
         self._check_room(found)
-        joining = Joining(desktop, config, rules, tools.settings, self._check)
-        plan = joining.decide(partial(self._fits, found))
+        plan, kept = tools.kept.plan(desktop.container_id), None
+        if isinstance(plan, Plan):
+            kept = self._kept(desktop, rules, plan, found)
+        if kept is None or not isinstance(plan, Plan):
+            joining = Joining(desktop, config, rules, tools.settings, self._check)
+            plan = joining.decide(partial(self._fits, found))
         secrets = canaries(desktop.env, environment(config))
         capture = Capture(
             desktop,
@@ -162,17 +166,23 @@ class CaptureSession:
             expected=found.apparent,
             check=self._check,
             plan=plan,
-            kept=tools.kept.take(
-                desktop.container_id,
-                Capture.choices(desktop, rules, tools.settings, plan.layers),
-                self.request.earlier,
-                found.apparent + plan.apparent,
-            ),
+            kept=kept,
             surveyed=found.left_out,
         )
         captured = capture.run(self._spool, self._status)
         tools.kept.put(captured.kept)
         return _taken(captured, found, secrets)
+
+    def _kept(
+        self, desktop: Desktop, rules: Rules, plan: Plan, found: Survey
+    ) -> Kept | None:
+        """The last save of the desktop, if this one can stand on it."""
+        return self._tools.kept.take(
+            desktop.container_id,
+            Capture.choices(desktop, rules, self._tools.settings, plan.layers),
+            self.request.earlier,
+            found.apparent + plan.apparent,
+        )
 
     def _check_room(self, found: Survey) -> None:
         need, free = _room_for(found.bytes), self._tools.room.free()

@@ -121,7 +121,7 @@ class Cover:
         if below.reason is not None and hides_whiteouts(below.reason):
             return False
         if overlay.is_whiteout(there):
-            return True
+            return not over.again or self._image.kind(below.path) is not None
         if stat.S_ISDIR(there.st_mode) and stat.S_ISDIR(found.st_mode):
             if not self._opaque(below.path):
                 return None

@@ -69,6 +69,8 @@ class Kept:
     whole: int
     # What these layers have nothing of, though the image that the desktop stands on has.
     gone: Gone = field(default_factory=Gone)
+    # What was decided for them, and holds for the next save as well.
+    plan: object = None
 
     def wasteful(self, live: int) -> bool:
         """True when too many were added, or too much of all is dead; `live` bytes are not."""
@@ -113,6 +115,12 @@ class KeptSaves:
             return kept
         kept.close()
         return None
+
+    def plan(self, container_id: str) -> object:
+        """What was decided for the last save of a desktop; None when none is kept."""
+        with self._lock:
+            kept = self._kept.get(container_id)
+            return None if kept is None else kept.plan
 
     def put(self, kept: Kept) -> None:
         """Keep it, unless it is too large."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import enum
 import os
 import stat
+from collections import OrderedDict
 
 from snapshot_agent.tree import overlay
+
+# Where a walk is, and where it looks besides. Each is a descriptor in each layer that has it.
+_MOST_OPEN = 4
 
 
 class Kind(enum.Enum):
@@ -75,29 +79,29 @@ class LowerView:
 
 
 class ImageView(LowerView):
-    """Layers of an image: nothing changes in them, so the last directory is kept open."""
+    """Layers of an image: nothing changes in them, so the last directories are kept open."""
 
     def __init__(self, layers: list[str]) -> None:
-        self._last: tuple[str, LowerDirectory] | None = None
+        self._last: OrderedDict[str, LowerDirectory] = OrderedDict()
         super().__init__(layers)
 
     def kind(self, path: str) -> Kind | None:
         if not path:
             return Kind.DIRECTORY
         parent, _, name = path.rpartition("/")
-        if self._last is None or self._last[0] != parent:
-            self._forget()
-            self._last = parent, self.directory(parent)
-        return self._last[1].kind(name)
+        if parent not in self._last:
+            self._forget(_MOST_OPEN - 1)
+            self._last[parent] = self.directory(parent)
+        self._last.move_to_end(parent)
+        return self._last[parent].kind(name)
 
     def close(self) -> None:
-        self._forget()
+        self._forget(0)
         super().close()
 
-    def _forget(self) -> None:
-        if self._last is not None:
-            self._last[1].__exit__()
-        self._last = None
+    def _forget(self, most: int) -> None:
+        while len(self._last) > most:
+            self._last.popitem(last=False)[1].__exit__()
 
 
 class LowerDirectory:

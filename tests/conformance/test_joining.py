@@ -96,6 +96,11 @@ def saves(folder: Path, count: int) -> list[Path]:
         (trees[1] / "opt/large").write_bytes(os.urandom(16 * 1024 * LITTLE))
     home(trees[0], "kept", b"kept")
     home(trees[0], "dropped", SECRET + b" at home")
+    home(trees[0], "changed", b"once")
+    home(trees[1], "gone", b"for a while")
+    home(trees[2], "changed", b"twice")
+    home(trees[2], ".wh.gone", b"")
+    (trees[2] / "home_nbuser_default/own").write_text("the person's")
     return trees
 
 
@@ -142,8 +147,9 @@ async def test_many_saves_become_one(
         there = as_defaults_of_homes(node.merged, snapshot(node.merged, SKIPPED))
         got = await rebuilt(client, result, tmp_path / "mine")
         check(there, got)
-        for path in ("home/jovyan", "home_nbuser_default"):
-            assert {one.name for one in (got / path).iterdir()} == {"kept"}
+        assert set(os.listdir(got / "home/jovyan")) == {"kept", "changed"}
+        defaults = set(os.listdir(got / "home_nbuser_default"))
+        assert defaults == {"kept", "changed", "own"}
         if node.fake is None:
             reference = f"{registry.host}/{REPOSITORY}:v1"
             check(there, pulled(node, reference, tmp_path / "pulled"))
@@ -154,6 +160,40 @@ async def test_many_saves_become_one(
         assert manifest.json()["layers"][0]["digest"] == Digest.of(image.layers[0])
         assert not await found(client, result, SECRET)
         node.check_alive()
+
+
+async def test_the_image_is_the_same_as_without_joining(
+    start: Start, registry: RegistryServer, client: RegistryClient, tmp_path: Path
+) -> None:
+    async with start(MOST_SAVES + 1) as (node, agent, _):
+        home, defaults = (
+            node.merged / path for path in ("home/jovyan", "home_nbuser_default")
+        )
+        (home / "dropped").unlink()
+        (home / "changed").write_text("three times")
+        (home / "kept").rename(home / "renamed")
+        (home / "folder/deep").mkdir(parents=True)
+        (home / "folder/deep/new").write_text("new")
+        (defaults / "own").write_text("the person's, again")
+        (defaults / "changed").unlink()
+        (node.merged / "opt/deep/other").unlink()
+        joined = await agent.result()
+        folder = tmp_path / "other"
+        other = running_agent(node, registry.url, folder, join_saves=False)
+        async with other as plain_agent:
+            plain = await plain_agent.result(number=2)
+        assert (joined["joined_layers"], plain["joined_layers"]) == (MOST_SAVES + 1, 0)
+        expected = snapshot(await rebuilt(client, plain, tmp_path / "plain"), SKIPPED)
+        assert {"renamed", "folder", "own"} == {
+            path.rpartition("/")[2]
+            for path in expected
+            if path.rpartition("/")[0] == "home_nbuser_default"
+        }
+        check(expected, await rebuilt(client, joined, tmp_path / "joined"))
+        if node.fake is None:
+            for number in (1, 2):
+                reference = f"{registry.host}/{REPOSITORY}:v{number}"
+                check(expected, pulled(node, reference, tmp_path / f"v{number}"))
 
 
 async def test_the_second_save_stands_on_the_joined_layers(
