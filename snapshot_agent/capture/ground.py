@@ -68,6 +68,12 @@ class Ground:
                     found, now = os.fstat(fd), time.time_ns()
                     yield Change(path, Kind.DIRECTORY, "", fd, found, now)
 
+    def shows_through(self, path: str) -> bool:
+        """True when the desktop has a folder there that hides nothing of the image's."""
+        with self._upper.directory(path) as folder:
+            fd = folder.fd
+            return fd is not None and overlay.marks("", fd) != "y"
+
     def _has_own(self, path: str, folder: str) -> bool:
         """True when the desktop has something at `path`, or no folder that it could be in."""
         at = folder

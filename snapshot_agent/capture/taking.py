@@ -70,6 +70,8 @@ class Taking:
             if not deleted_by_programs(change.path, self._home):
                 raise Anew(change.path)
         again = self._defaults.place(change)
+        if again is None and change.taken:
+            self._check_own(change)
         if again is not None and not self._of_nothing(change, again):
             self._add_again(writer, change, again)
 
@@ -108,6 +110,14 @@ class Taking:
         places = {change.path, self._defaults.second(change.path)}
         if self._may_unjoin and any(one in self._gone for one in places if one):
             raise Unjoined(f"{printable(change.path)} is left out")
+
+    def _check_own(self, change: Change) -> None:
+        """A folder that became the person's own meanwhile shows what is below it again."""
+        again = self._defaults.second(change.path)
+        if again is None or again not in self._gone or not self._may_unjoin:
+            return
+        if self._ground.shows_through(again):
+            raise Unjoined(f"{printable(again)} was changed meanwhile")
 
     def _deletes(self, change: Change) -> bool:
         """True for the end of something that the layers so far have."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from snapshot_agent.tree.lower import LowerView
 from tests.trees import differences, snapshot
 
 from .overlays import Overlay, can_mount, rebuilt
-from .sessions import DEFAULTS, HOME, Sessions
+from .sessions import DEFAULTS, HOME, Sessions, home_rules
 
 pytestmark = pytest.mark.skipif(
     not can_mount(), reason="overlay mounts need root with CAP_SYS_ADMIN"
@@ -68,6 +69,62 @@ def test_what_is_left_out_leaves_what_was_saved_before(
         got = rebuilt(lowers, sessions.folder("r"), layers)
         for place in (HOME, DEFAULTS):
             assert (got / place / "mine").read_text() == "before"
+
+
+def test_an_own_folder_keeps_what_was_saved_into_it(sessions: Sessions) -> None:
+    """Where the person has touched the defaults, what becomes of the home changes nothing."""
+    with saved(sessions) as mounted:
+        (mounted.merged / HOME / "folder").mkdir()
+        (mounted.merged / HOME / "folder/file").write_text("saved")
+    with sessions.desktop() as mounted:
+        (mounted.merged / DEFAULTS / "folder").chmod(0o700)
+        shutil.rmtree(mounted.merged / HOME / "folder")
+        captured, layers = sessions.save(mounted, joined=True)
+        captured.kept.close()
+        assert captured.joined
+        lowers = sessions.lowers[captured.joined :]
+        got = rebuilt(lowers, sessions.folder("r"), layers)
+        assert not (got / HOME / "folder").exists()
+        assert (got / DEFAULTS / "folder/file").read_text() == "saved"
+
+
+def test_a_folder_that_becomes_the_persons_own_meanwhile(sessions: Sessions) -> None:
+    with saved(sessions) as mounted:
+        (mounted.merged / HOME / "folder").mkdir()
+        (mounted.merged / HOME / "folder/file").write_text("saved")
+        (mounted.merged / "opt/file").write_text("comes after it")
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            # home, home/jovyan and home_nbuser_default were looked at.
+            (mounted.merged / DEFAULTS / "folder").chmod(0o700)
+
+    with sessions.desktop() as mounted:
+        shutil.rmtree(mounted.merged / HOME / "folder")
+        captured, layers = sessions.save(mounted, joined=True, check=check)
+        captured.kept.close()
+        lowers = sessions.lowers[captured.joined :]
+        got = rebuilt(lowers, sessions.folder("r"), layers)
+        assert (got / DEFAULTS / "folder/file").read_text() == "saved"
+
+
+def test_an_emptied_folder_below_a_volume_stays_empty(sessions: Sessions) -> None:
+    (sessions.lowers[0] / "opt/folder").mkdir()
+    (sessions.lowers[0] / "opt/folder/of-the-image").touch()
+    with saved(sessions) as mounted:
+        shutil.rmtree(mounted.merged / "opt/folder")
+        (mounted.merged / "opt/folder").mkdir()
+    with sessions.desktop() as mounted:
+        rules = home_rules(mounts=("/opt/folder",))
+        captured, layers = sessions.save(mounted, joined=True, rules=rules)
+        captured.kept.close()
+        assert captured.joined
+        lowers = sessions.lowers[captured.joined :]
+        got = rebuilt(lowers, sessions.folder("r"), layers)
+        assert os.listdir(got / "opt/folder") == []
 
 
 def test_where_there_is_no_room_for_both_the_desktop_is_saved(
