@@ -155,6 +155,9 @@ def _victim(name: str) -> str:
 def _mark(member: tarfile.TarInfo, root: Path) -> bool:
     """Write a deletion as an overlay has it; False for what is no deletion."""
     parent, name = os.path.split(member.name)
+    if name.startswith(".wh."):
+        # Of what is left out a layer has deletions, and no folder: who unpacks it makes one.
+        (root / parent).mkdir(parents=True, exist_ok=True)
     if name == ".wh..wh..opq":
         os.setxattr(root / parent, "trusted.overlay.opaque", b"y")
     elif name.startswith(".wh."):
@@ -170,9 +173,7 @@ def _apply(
     parent_path = root / parent
     before = os.lstat(parent_path) if parent_path.exists() else None
     if name == ".wh..wh..opq":
-        for child in os.listdir(parent_path):
-            if os.path.join(parent, child) not in fresh:
-                _remove(parent_path / child)
+        _empty(root, parent, fresh)
     elif name.startswith(".wh."):
         victim = parent_path / name.removeprefix(".wh.")
         assert os.path.lexists(victim), f"a whiteout for nothing: {member.name}"
@@ -184,6 +185,18 @@ def _apply(
         _extract(archive, member, target, root)
     if before is not None and parent:
         os.utime(parent_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _empty(root: Path, path: str, fresh: set[str]) -> None:
+    """Remove what an opaque marker hides: all that is not of its own layer, however deep."""
+    for child in os.listdir(root / path):
+        below = os.path.join(path, child)
+        if below not in fresh:
+            _remove(root / below)
+        elif _real_directory(root / below):
+            found = os.lstat(root / below)
+            _empty(root, below, fresh)
+            os.utime(root / below, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _real_directory(path: Path) -> bool:
@@ -201,7 +214,7 @@ def _extract(
     archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, root: Path
 ) -> None:
     if member.isdir():
-        target.mkdir(exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
         for name in _xattrs(str(target)):
             os.removexattr(target, name)
     elif member.issym():

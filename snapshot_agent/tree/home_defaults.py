@@ -41,14 +41,18 @@ class HomeDefaults:
     def place(self, change: Change) -> str | None:
         """Return the second path of a change that was taken, None when it has none."""
         path = self.second(change.path) if change.taken else None
-        if path is None or self._own(path):
+        if path is None:
+            return None
+        # A marker is about the folder that it is in.
+        opaque = change.kind is Kind.OPAQUE
+        if self._own(path.rpartition("/")[0] if opaque else path):
             return None
         if change.known:
             # What the layers have of it, they have in both places.
             return path
         if change.kind is Kind.WHITEOUT and not self._exists(path):
             return None
-        if change.kind is Kind.OPAQUE and not self._exists(path.rpartition("/")[0]):
+        if opaque and not self._exists(path.rpartition("/")[0]):
             return None
         return path
 

@@ -107,7 +107,9 @@ class Saver:
             live=live,
         )
 
-    def join(self) -> list[Path]:
+    def join(
+        self, happens: Callable[[Change], None] = lambda change: None
+    ) -> list[Path]:
         """What the lower layers become that are joined; none when none are."""
         if not self._joined:
             return []
@@ -117,7 +119,7 @@ class Saver:
             closing(Cover(str(self._mounted.upper), self.lower, self.rules)) as cover,
             JoinedLayers(lowers[: self._joined], below, cover) as layers,
         ):
-            written = self._write("joined.tar", layers.walk(), False, lambda _: None)
+            written = self._write("joined.tar", layers.walk(), False, happens)
             self._gone = layers.gone
         return [written]
 

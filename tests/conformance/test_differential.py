@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from snapshot_agent.tree.changes import Change
 from tests.trees import Node, apply, differences, snapshot
 
 from . import containerds
@@ -109,6 +110,7 @@ def as_containerd_sees(tree: dict[str, Node]) -> dict[str, Node]:
     joined=st.integers(0, 3),
     first=EDITS,
     between=EDITS,
+    at=st.integers(0, 12),
     second=EDITS,
 )
 def test_the_same_tree_as_containerd_s_diff(
@@ -117,9 +119,10 @@ def test_the_same_tree_as_containerd_s_diff(
     joined: int,
     first: list[Step],
     between: list[Step],
+    at: int,
     second: list[Step],
 ) -> None:
-    """Ours also with layers of the image that become one, `between` being what happens then."""
+    """Ours also with layers of the image that become one; meanwhile `between` happens."""
     joined = min(joined, len(layers))
     with tempfile.TemporaryDirectory(prefix="diff-", dir="/tmp") as folder:
         base, parent = Path(folder), ""
@@ -130,8 +133,7 @@ def test_the_same_tree_as_containerd_s_diff(
                 saver = Saver(mounted, base / "spool", joined=joined)
                 try:
                     attempt(mounted.merged, first)
-                    ours = saver.join()
-                    attempt(mounted.merged, between)
+                    ours = join(saver, mounted, between, at)
                     ours.append(saver.first())
                     attempt(mounted.merged, second)
                     ours.append(saver.second())
@@ -145,13 +147,30 @@ def test_the_same_tree_as_containerd_s_diff(
                 }
         finally:
             snapshots.clear()
-        note(f"{layers=} {joined=} {first=} {between=} {second=}")
+        note(f"{layers=} {joined=} {first=} {between=} {at=} {second=}")
         note(f"by ours: {differences(there, got['ours'])}")
         note(f"by theirs: {differences(there, got['theirs'])}")
         assert not differences(there, got["ours"])
         assert not differences(
             as_containerd_sees(got["theirs"]), as_containerd_sees(got["ours"])
         )
+
+
+def join(saver: Saver, mounted: Mounted, between: list[Step], at: int) -> list[Path]:
+    """The layer that is joined; `between` is done after so many of its changes, or all."""
+    left = at
+
+    def happens(change: Change | None = None) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0 or (change is None and left > 0):
+            attempt(mounted.merged, between)
+
+    if not at:
+        attempt(mounted.merged, between)
+    made = saver.join(happens)
+    happens()
+    return made
 
 
 def rebuilt(

@@ -281,6 +281,17 @@ async def test_much_that_is_dead_makes_them_one(
         assert not await found(client, result, SECRET + b"\0")
 
 
+async def test_it_is_decided_once_a_session(start: Start) -> None:
+    async with start(4) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        first = await agent.result()
+        for name in ("of-1", "of-2", "of-3"):
+            (node.merged / "opt" / name).unlink()
+        second = await agent.result(number=2)
+        assert (first["joined_layers"], second["joined_layers"]) == (0, 0)
+        assert second["kept_layers"] == len(first["new_layers"])
+
+
 @pytest.mark.parametrize(
     "choice", [{"exclude": ["/opt/of-5"]}, {"include_home": False}]
 )
