@@ -13,11 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oci.reference import Digest
 from snapshot_agent.capture.capture_settings import CaptureSettings
 from snapshot_agent.capture.containerd import Containerd
 from snapshot_agent.exclusions import Rules
-from snapshot_agent.tree.kept import Kept
 from tests.trees import Node, differences, snapshot
 
 from .overlays import Overlay, can_mount, rebuilt
@@ -69,43 +67,20 @@ RULES = st.builds(
 )
 
 
-class Saved:
-    """The saves of one desktop, joined or not, each on top of the one before."""
-
-    def __init__(self, sessions: Sessions, joined: bool) -> None:
-        self._sessions = sessions
-        self._joined = joined
-        self._kept: Kept | None = None
-        self._last_joined = 0
-        self._tars: dict[Digest, Path] = {}
-
-    def save(self, mounted: Overlay, rules: Rules) -> bool:
-        """Make one more save; True when it stands on the one before."""
-        # What was decided holds for what stands on it.
-        given_up = self._kept is not None and not self._last_joined
-        captured, tars = self._sessions.save(
-            mounted,
-            joined=self._joined and not given_up,
-            rules=rules,
-            settings=CaptureSettings(largest_file=LARGEST),
-            canaries=(TOKEN,),
-            kept=self._kept,
-        )
-        blobs = [blob.digest for blob in captured.blobs]
-        self._tars |= dict(zip(blobs, tars, strict=True))
-        self._kept, self._last_joined = captured.kept, captured.joined
-        self._layers = [self._tars[layer.digest] for layer in captured.layers]
-        return bool(captured.earlier)
-
-    def tree(self) -> dict[str, Node]:
-        """What the image of the last save is."""
-        sessions, lowers = self._sessions, self._sessions.lowers[self._last_joined :]
-        return snapshot(rebuilt(lowers, sessions.folder("r"), self._layers))
-
-    def close(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
-        self._kept = None
+def image(
+    sessions: Sessions, mounted: Overlay, rules: Rules, joined: bool
+) -> dict[str, Node]:
+    """What the image of a save is."""
+    captured, layers = sessions.save(
+        mounted,
+        joined=joined,
+        rules=rules,
+        settings=CaptureSettings(largest_file=LARGEST),
+        canaries=(TOKEN,),
+    )
+    captured.kept.close()
+    lowers = sessions.lowers[captured.joined :]
+    return snapshot(rebuilt(lowers, sessions.folder("r"), layers))
 
 
 @settings(
@@ -117,16 +92,14 @@ class Saved:
 @given(
     origin=EDITS,
     saves=st.lists(EDITS, min_size=1, max_size=3),
-    first=LAST,
-    second=LAST,
+    last=LAST,
     rules=RULES,
 )
 def test_the_same_image_as_without_joining(
     running_container: tuple[Containerd, str],
     origin: list[Step],
     saves: list[list[Step]],
-    first: list[Step],
-    second: list[Step],
+    last: list[Step],
     rules: Rules,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="joined-", dir="/tmp") as folder:
@@ -139,21 +112,8 @@ def test_the_same_image_as_without_joining(
                 captured.kept.close()
             sessions.start_from(layers)
         with sessions.desktop() as mounted:
-            both = [Saved(sessions, False), Saved(sessions, True)]
-            try:
-                for steps in (first, second):
-                    attempt(mounted.merged, steps)
-                    save_both(mounted, both, rules)
-                    plain, joined = (one.tree() for one in both)
-                    assert not differences(plain, joined)
-            finally:
-                for one in both:
-                    one.close()
-
-
-def save_both(mounted: Overlay, both: list[Saved], rules: Rules) -> None:
-    """Either both stand on the save before, or none does."""
-    if len({one.save(mounted, rules) for one in both}) > 1:
-        for one in both:
-            one.close()
-            one.save(mounted, rules)
+            attempt(mounted.merged, last)
+            plain, joined = (
+                image(sessions, mounted, rules, joined) for joined in (False, True)
+            )
+            assert not differences(plain, joined)
