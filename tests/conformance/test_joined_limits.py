@@ -131,10 +131,11 @@ def test_where_there_is_no_room_for_both_the_desktop_is_saved(
     sessions: Sessions,
 ) -> None:
     with saved(sessions) as mounted:
-        (mounted.merged / "opt/before").write_bytes(os.urandom(1 << 20))
+        (mounted.merged / "opt/before").write_bytes(os.urandom(8 << 20))
     with sessions.desktop() as mounted:
         (mounted.merged / "opt/now").write_bytes(os.urandom(1 << 20))
-        room = (1 << 20) * 3 // 2
+        # For each of them, also when it is read a second time, and not for both.
+        room = 9 << 20
         captured, layers = sessions.save(mounted, joined=True, room=room)
         captured.kept.close()
         assert captured.joined == 0
