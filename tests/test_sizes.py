@@ -43,7 +43,6 @@ def function(lines: int, docstring: int = 0) -> str:
             ["run:2: one has 41 lines, at most 40"],
         ),
         ("run", "#!/usr/bin/env bash\nif [\n", []),
-        ("oci/transport.py", function(41).replace("one", "open"), []),
         ("a.ts", "x\n" * 400, []),
         ("a.ts", "x\n" * 401, ["a.ts: 401 lines, at most 400"]),
     ],
