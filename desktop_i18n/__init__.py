@@ -14,6 +14,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 LANGUAGES = ("en", "fr")
+DECIMAL_MARKS = {"fr": ","}
 
 
 class Translate:
@@ -23,8 +24,10 @@ class Translate:
     find such a sentence.
     """
 
-    def __init__(self, known: NullTranslations) -> None:
+    def __init__(self, known: NullTranslations, mark: str = ".") -> None:
+        """`mark` is between the whole of a number and its decimals."""
         self._known = known
+        self._mark = mark
 
     def __call__(self, sentence: str, /, **values: object) -> str:
         """Translate a sentence and fill in its named values."""
@@ -38,6 +41,10 @@ class Translate:
         """
         text = self._known.ngettext(one, many, count)
         return text.format(count=count, **values)
+
+    def decimal(self, number: float, form: str = ".1f") -> str:
+        """Write a number as the language does: 1.8, in French 1,8."""
+        return f"{number:{form}}".replace(".", self._mark)
 
 
 def language_of(accept_language: str) -> str:
@@ -76,4 +83,4 @@ def catalogue(package: str, language: str) -> NullTranslations:
 
 def translator(package: str, language: str) -> Translate:
     """Return what says a package's sentences in a language."""
-    return Translate(catalogue(package, language))
+    return Translate(catalogue(package, language), DECIMAL_MARKS.get(language, "."))

@@ -45,7 +45,7 @@ def render_form(
             build=answer.build,
             stale=not answer.fresh,
             stale_since=age(answer.asked, _) if answer.asked else "",
-            idle_hours=f"{idle_hours:g}",
+            idle_hours=_.decimal(idle_hours, "g"),
             culled=idle_hours > 0,
             age=lambda stamp: age(stamp, _),
             bytes=lambda number: people_bytes(number, _),
@@ -88,7 +88,7 @@ def limit_words(limits: Mapping[str, Any], _: Translate) -> str:
     """Return what a desktop of an image may use, where an administrator decided it."""
     words = []
     if limits.get("cpu"):
-        words.append(_("{number} CPU", number=f"{limits['cpu']:g}"))
+        words.append(_("{number} CPU", number=_.decimal(limits["cpu"], "g")))
     if limits.get("memory"):
         words.append(_("{size} of memory", size=people_bytes(limits["memory"], _)))
     if limits.get("gpu"):
@@ -109,7 +109,7 @@ def _words(_: Translate) -> dict[str, str]:
 def people_bytes(number: int, _: Translate) -> str:
     """Return a size in the units people use: 1 800 000 000 is "1.8 GB"."""
     if number >= 10**9:
-        return _("{number} GB", number=f"{number / 10**9:.1f}")
+        return _("{number} GB", number=_.decimal(number / 10**9))
     return _("{number} MB", number=max(1, round(number / 10**6)))
 
 

@@ -49,3 +49,12 @@ def test_a_sentence_without_a_translation_stays_english() -> None:
 def test_the_command_counts_without_a_catalogue() -> None:
     said = [plain.ngettext("{count} file", "{count} files", count) for count in (1, 2)]
     assert said == ["1 file", "2 files"]
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("en", "1.8 GB · 0.5"), ("fr", "1,8 Go · 0,5")]
+)
+def test_numbers_have_the_languages_own_mark(language: str, text: str) -> None:
+    _ = translator("hub_service", language)
+    size = _("{number} GB", number=_.decimal(1.8))
+    assert f"{size} · {_.decimal(0.5, 'g')}" == text

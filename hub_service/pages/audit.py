@@ -39,7 +39,7 @@ def limit_words(limits: Details, _: Translate) -> list[str]:
     """Return what a desktop may use, as far as that is limited."""
     words = []
     if limits.get("cpu"):
-        words.append(_("{number} CPU", number=f"{limits['cpu']:g}"))
+        words.append(_("{number} CPU", number=_.decimal(limits["cpu"], "g")))
     if limits.get("memory"):
         words.append(_("{size} of memory", size=people_bytes(limits["memory"], _)))
     if limits.get("gpu"):

@@ -11,7 +11,7 @@ def people_bytes(number: int | None, _: Translate) -> str:
     if not number:
         return _("{number} kB", number=0)
     if number >= 10**9:
-        return _("{number} GB", number=f"{number / 10**9:.1f}")
+        return _("{number} GB", number=_.decimal(number / 10**9))
     if number >= 10**6:
         return _("{number} MB", number=round(number / 10**6))
     return _("{number} kB", number=max(1, round(number / 1000)))

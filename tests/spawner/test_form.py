@@ -85,7 +85,7 @@ def test_a_catalogue_that_is_down_is_said(seconds_ago: int | None, words: str) -
 
 def test_the_page_is_french_for_who_reads_french() -> None:
     html = form(Answer([ENTRY], 1.0, fresh=True), "fr")
-    assert "Démarrer un bureau" in html and "2.2 Go" in html
+    assert "Démarrer un bureau" in html and "2,2 Go" in html
     assert "pendant 8 h est arrêté" in html
 
 
