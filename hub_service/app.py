@@ -152,7 +152,7 @@ class HubService(ServiceSettings):
         return TornadoApplication(
             routes,
             cookie_secret=services.cookie_secret,
-            xsrf_cookie_kwargs={"path": prefix, "samesite": "Strict"},
+            xsrf_cookie_kwargs={"path": prefix, "samesite": "Lax"},
             log_function=lambda handler: None,
         )
 

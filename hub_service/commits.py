@@ -24,6 +24,7 @@ from hub_service.models import (
     CANCELLED,
     COMMIT,
     FAILED,
+    PRIVATE,
     RUNNING,
     SUCCEEDED,
     Job,
@@ -154,9 +155,18 @@ class Commits:
                 "stop_after": request.stop_after,
                 "bytes": needed,
                 "start_test": request.start_test,
-                "activate": request.activate,
+                "activate": request.activate and self._may_activate(person, image.name),
             },
         )
+
+    def _may_activate(self, person: Person, name: str) -> bool:
+        """Say whether a save may become what others start without its owner's looking at it.
+
+        What is asked for inside of a desktop may be somebody else's who works in it.
+        """
+        image = self._catalogue.image(person.name, name)
+        inside = person.session is not None and not self._site.owners_alone
+        return image is None or image.visibility == PRIVATE or not inside
 
     async def started_from(self, person: Person) -> dict[Server, str]:
         """Return what each running server of a person was started from, as far as it is known."""

@@ -54,7 +54,8 @@ class ServiceSettings(Application):
     )
     person_cache = Integer(
         30,
-        min=0,
+        # JupyterHub takes 0 for "for ever".
+        min=1,
         config=True,
         help="""
         Seconds for which JupyterHub is not asked again who somebody is, and in which groups.

@@ -163,10 +163,11 @@ class SnapshotAgent(Application):
         ),
     ).tag(config=True)
     join_saves = Bool(
-        True,
+        False,
         help=(
             "Make the saves on top of one another one, when there are more than eight or 30 % of "
-            "their bytes are dead: what was saved once and deleted since is in no layer any more."
+            "their bytes are dead: what was saved once and deleted since is in no layer any more. "
+            "Quotas and the sizes that are shown do not know of it yet: see the architecture."
         ),
     ).tag(config=True)
     freeze_deadline = Float(

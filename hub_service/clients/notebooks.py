@@ -24,6 +24,7 @@ class Notebooks:
     """
 
     stops = False
+    owners_alone = False
     tells_starts = False
 
     def __init__(

@@ -16,6 +16,8 @@ class Site(Protocol):
     """Whether desktops can be stopped from here."""
     tells_starts: bool
     """Whether each start of a version is reported."""
+    owners_alone: bool
+    """Whether nobody but its owner runs anything in a desktop."""
 
     def container(self, server: Server) -> str:
         """Return the container of its pod that is the desktop."""
@@ -50,6 +52,7 @@ class HubSite:
 
     stops = True
     tells_starts = True
+    owners_alone = True
 
     def __init__(self, hub: HubClient, cluster: Cluster) -> None:
         self._cluster = cluster

@@ -50,6 +50,9 @@ Verb = Callable[..., Awaitable[None]]
 class BaseHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     """Knows the person and their language; gives errors their form."""
 
+    # Nobody, before it was asked: a page that is refused sooner says so, and asks nobody.
+    _hub_auth_user_cache: dict[str, Any] | None = None
+
     def initialize(self, services: Services, login: Login) -> None:
         """Take the objects of the running service."""
         self.services = services
@@ -57,8 +60,6 @@ class BaseHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
 
     async def prepare(self) -> None:
         """Find out who this is."""
-        # Nobody, also for the page that says why.
-        self._hub_auth_user_cache = None
         self._hub_auth_user_cache = await self.login.user(self)
 
     def get_login_url(self) -> str:

@@ -20,6 +20,10 @@ READ, SAVE, WRITE, ADMIN = (
 PROOF_HEADER = "X-Desktops-Gateway"
 NAME_LENGTH = 255
 SAFE = ("GET", "HEAD", "OPTIONS")
+OWN_PAGES = ("same-origin", "none")
+"""What a browser says of where a request comes from, when that is the same address."""
+PROGRAMS = "system:"
+"""How Kubernetes' own names begin: Kubeflow's gateway takes a ServiceAccount's token, too."""
 
 Model = dict[str, Any]
 """Who asks, as JupyterHub writes it: kind, name, groups, scopes."""
@@ -97,7 +101,10 @@ class KubeflowLogin:
             return await self._notebook(token.strip())
         name = self._named(handler)
         if handler.request.method not in SAFE:
-            # The gateway vouches for what any page makes a browser send.
+            # The gateway vouches for what any page makes a browser send, and a page of another
+            # host of the same domain can set our cookie.
+            if headers.get("Sec-Fetch-Site", "none") not in OWN_PAGES:
+                raise HTTPError(403, "this came from the page of another site")
             RequestHandler.check_xsrf_cookie(handler)
         scopes = [READ, WRITE, *([ADMIN] if name in self._admins else [])]
         return _model(name, scopes)
@@ -124,8 +131,8 @@ class KubeflowLogin:
             )
         # Twice the same header would be one that somebody added to the gateway's.
         names = headers.get_list(self._header)
-        name = names[0].removeprefix(self._prefix) if len(names) == 1 else ""
-        if not name.isprintable() or not 0 < len(name) <= NAME_LENGTH:
+        name = self._name(names[0]) if len(names) == 1 else ""
+        if not name:
             raise Unauthenticated(
                 "nobody_named",
                 sentence(
@@ -135,6 +142,18 @@ class KubeflowLogin:
                 header=self._header,
             )
         return name
+
+    def _name(self, header: str) -> str:
+        """Return a person's name; empty when the header has none."""
+        try:
+            # HTTP's headers are Latin-1, the gateway's are UTF-8.
+            text = header.encode("latin-1").decode()
+        except UnicodeError:
+            return ""
+        name = text.removeprefix(self._prefix)
+        named = text.startswith(self._prefix) and 0 < len(name) <= NAME_LENGTH
+        program = name.startswith(PROGRAMS) or text.startswith(PROGRAMS)
+        return name if named and name.isprintable() and not program else ""
 
     async def _notebook(self, token: str) -> Model | None:
         identity = await self._reviews.pod(token)

@@ -154,6 +154,7 @@ def _pod(found: Any, annotation: str) -> Pod:
         name=found.metadata.name,
         namespace=found.metadata.namespace,
         owner=notes.get(annotation, "") if annotation else found.metadata.namespace,
+        personal=bool(annotation),
         containers={} if found.metadata.deletion_timestamp else running,
     )
 

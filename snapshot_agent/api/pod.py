@@ -16,12 +16,16 @@ class Pod:
     name: str
     namespace: str
     owner: str
+    personal: bool
+    """Its owner is a person, and what is saved of it is that person's."""
     containers: dict[str, str]
 
-    def check_owner(self, owner: str) -> None:
-        """Forbidden when it is somebody else's."""
+    def check_owner(self, owner: str, image_owner: str) -> None:
+        """Forbidden when it is somebody else's, or would become somebody else's image."""
         if not self.owner or self.owner != owner:
             raise Forbidden("This server belongs to somebody else.")
+        if self.personal and image_owner != owner:
+            raise Forbidden("This server's image would be somebody else's.")
 
     def place(self, container: str) -> Place:
         """Where a container of it is; ServerNotRunning when it does not run."""

@@ -135,7 +135,7 @@ class Saves:
                 "Reload the page and try again.",
                 pod_uid=request.pod_uid,
             )
-        pod.check_owner(request.pod_owner)
+        pod.check_owner(request.pod_owner, request.owner)
         return pod.place(request.container)
 
     def _check_room(self, pod_uid: str) -> None:

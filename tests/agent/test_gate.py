@@ -96,6 +96,17 @@ async def test_only_sessions_of_this_node_exist(
     assert starting is not None and starting.containers == {}
 
 
+async def test_a_persons_desktop_becomes_no_one_elses_image(
+    cluster: KubeCluster, kubernetes: FakeKubernetes
+) -> None:
+    kubernetes.pods = [FakePod("here", owner="alice")]
+    found = await cluster.pod("here")
+    assert found is not None
+    found.check_owner("alice", "alice")
+    with pytest.raises(Forbidden):
+        found.check_owner("alice", "bob")
+
+
 async def test_a_notebook_is_its_namespaces_whatever_is_written_on_it(
     kubernetes: FakeKubernetes, tmp_path: Path
 ) -> None:
@@ -111,9 +122,9 @@ async def test_a_notebook_is_its_namespaces_whatever_is_written_on_it(
     try:
         found = await made.pod("here")
         assert found is not None
-        found.check_owner("team")
+        found.check_owner("team", "alice")
         with pytest.raises(Forbidden):
-            found.check_owner("bob")
+            found.check_owner("bob", "bob")
     finally:
         await made.close()
 

@@ -126,6 +126,7 @@ def start(kind: str, short: Path, registry: RegistryServer, tmp_path: Path) -> S
         image = make_image(trees, {"PATH": "/bin"}, saved=count)
         make = fake_node if kind == "fake" else real_node
         with make(short, image) as node:
+            traits = {"join_saves": True} | traits
             async with running_agent(
                 node, registry.url, tmp_path / "agent", **traits
             ) as agent:

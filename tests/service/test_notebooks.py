@@ -179,6 +179,42 @@ async def test_a_change_needs_the_token_of_a_page(world: World) -> None:
     assert world.agent.bodies == []
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_change_from_another_sites_page_is_refused(
+    world: World, site: str
+) -> None:
+    """A page of a sibling host can set the cookie that its form repeats."""
+    client = gateway(world, ALICE, **{"Sec-Fetch-Site": site})
+    world.cluster.add_notebook("team", "desk")
+    assert (await client.post("/commits", json=save())).status_code == 403
+    assert world.agent.bodies == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "system:serviceaccount:team:default-editor",
+        "accounts:system:serviceaccount:team:default-editor",
+        ALICE,
+        "accounts:",
+    ],
+)
+async def test_a_name_that_is_no_persons(world: World, name: str) -> None:
+    client = gateway(world, ALICE, **{"kubeflow-userid": name})
+    assert await refused(client) == (401, "nobody_named")
+
+
+async def test_a_name_has_the_letters_of_any_language(world: World) -> None:
+    world.cluster.add_notebook("team", "desk")
+    world.cluster.reviews.rights.add(("Élodie Jürgens", "team"))
+    client = gateway(world, ALICE)
+    named = [(b"kubeflow-userid", "accounts:Élodie Jürgens".encode())]
+    sent = [one for one in client.headers.raw if one[0].lower() != named[0][0]]
+    client.headers = httpx.Headers([*sent, *named])
+    job = (await client.post("/commits", json=save())).json()
+    assert job["image"]["owner"] == "Élodie Jürgens"
+
+
 async def test_only_the_named_administer(world: World) -> None:
     assert (await gateway(world, ROOT).get("/quotas")).status_code == 200
     assert (await gateway(world, ALICE).get("/quotas")).status_code == 403
@@ -213,6 +249,25 @@ async def test_the_desktop_saves_no_other_and_changes_nothing(world: World) -> N
     assert gone.status_code == 403
     assert world.agent.bodies[-1]["pod_owner"] == "team"
     assert len(world.agent.bodies) == 1
+
+
+async def test_of_a_shared_image_what_a_desktop_saved_is_kept_back(
+    world: World,
+) -> None:
+    client, _ = desktop(world)
+    alice = gateway(world, ALICE)
+    for sharing, active in ((None, 1), ({"users": [BOB], "groups": []}, 1)):
+        if sharing:
+            image = f"/images/{ALICE}/gis-course"
+            reply = await alice.patch(
+                image, json={"visibility": "shared", "shared_with": sharing}
+            )
+            assert reply.status_code == 200, reply.text
+        job = (await client.post("/commits", json=save())).json()
+        await world.ended(client, job["id"])
+        [item] = (await alice.get("/images")).json()["items"]
+        assert item["active_version"]["number"] == active
+    assert item["versions"] == 2
 
 
 async def test_an_owner_who_lost_the_right_does_not_save_by_the_desktop(
