@@ -130,21 +130,28 @@ class LowerDirectory:
 
     def directory(self, name: str) -> LowerDirectory:
         """The merged subdirectory; an empty one when the name is not a directory."""
-        layers: list[int] = []
-        for layer in self._layers:
-            found = overlay.lstat_if_exists(name, layer)
-            if found is None:
-                continue
-            if not stat.S_ISDIR(found.st_mode):
-                break
-            try:
-                layers.append(overlay.open_directory(name, layer))
-            except FileNotFoundError:
-                # Of a desktop that runs, it may have been moved just now.
-                continue
-            if overlay.marks(name, layer) == "y":
-                break
-        return LowerDirectory(layers)
+        merged = LowerDirectory([])
+        try:
+            for layer in self._layers:
+                found = overlay.lstat_if_exists(name, layer)
+                if found is None:
+                    continue
+                if not stat.S_ISDIR(found.st_mode):
+                    break
+                try:
+                    merged._layers.append(overlay.open_directory(name, layer))
+                except FileNotFoundError:
+                    # Of a desktop that runs, it may have been moved just now.
+                    continue
+                except NotADirectoryError:
+                    # Or something else is there by now, which hides what is below.
+                    break
+                if overlay.marks(name, layer) == "y":
+                    break
+        except BaseException:
+            merged.__exit__()
+            raise
+        return merged
 
     def entry(self, name: str) -> os.stat_result | None:
         for layer in self._layers:
