@@ -102,7 +102,7 @@ async def test_the_card_shows_picture_tags_and_limits(
         profiles, answer=answer, chosen={}, language="fr", idle_hours=0.0
     )
     assert "fa-map" in html and "&lt;gis&gt;" in html
-    assert "1.5 CPU · 3.0 Go de mémoire · 1 GPU" in html
+    assert "1,5 CPU · 3,0 Go de mémoire · 1 GPU" in html
     assert html.count('data-sized="no"') == 1 and html.count('data-sized="yes"') == 1
 
 
