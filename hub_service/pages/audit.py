@@ -5,7 +5,7 @@ from typing import Any
 
 from desktop_i18n import Translate
 from hub_service.models import Act
-from hub_service.pages.figures import people_bytes
+from hub_service.pages.figures import limit_words, people_bytes
 
 Details = Mapping[str, Any]
 
@@ -33,18 +33,6 @@ def target_words(act: Act, _: Translate) -> str:
     if act.action.startswith("cleanup."):
         return _("Storage")
     return _("{title}, version {number}", title=kind, number=rest) if rest else kind
-
-
-def limit_words(limits: Details, _: Translate) -> list[str]:
-    """Return what a desktop may use, as far as that is limited."""
-    words = []
-    if limits.get("cpu"):
-        words.append(_("{number} CPU", number=_.decimal(limits["cpu"], "g")))
-    if limits.get("memory"):
-        words.append(_("{size} of memory", size=people_bytes(limits["memory"], _)))
-    if limits.get("gpu"):
-        words.append(_("{number} GPU", number=limits["gpu"]))
-    return words
 
 
 def _image(details: Details, _: Translate) -> list[str]:

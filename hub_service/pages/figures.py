@@ -1,7 +1,9 @@
-"""Sizes and ages in the units people use (pure)."""
+"""Sizes, ages and limits in the units people use (pure)."""
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from desktop_i18n import Translate
 
@@ -34,3 +36,15 @@ def age(moment: str | float | None, _: Translate) -> str:
     if seconds < 86400:
         return _("{number} h ago", number=round(seconds / 3600))
     return _("{number} d ago", number=round(seconds / 86400))
+
+
+def limit_words(limits: Mapping[str, Any], _: Translate) -> list[str]:
+    """Return what a desktop may use, as far as that is limited."""
+    words = []
+    if limits.get("cpu"):
+        words.append(_("{number} CPU", number=_.decimal(limits["cpu"], "g")))
+    if limits.get("memory"):
+        words.append(_("{size} of memory", size=people_bytes(limits["memory"], _)))
+    if limits.get("gpu"):
+        words.append(_("{number} GPU", number=limits["gpu"]))
+    return words

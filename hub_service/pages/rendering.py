@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from desktop_i18n import Translate
-from hub_service.pages.figures import age, people_bytes
+from hub_service.pages.figures import age, limit_words, people_bytes
 
 
 @cache
@@ -29,6 +29,7 @@ def render(template: str, *, _: Translate, xsrf: str, **values: Any) -> str:
         ngettext=_.ngettext,
         bytes=lambda number: people_bytes(number, _),
         age=lambda moment: age(moment, _),
+        limit_words=lambda limits: limit_words(limits, _),
         xsrf=xsrf,
         xsrf_field=lambda: field,
         **values,

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from kubernetes.aio import client, config
 
-from devcluster.settings import Settings
 from hub_service.clients.config_maps import ConfigMaps, Text
 from hub_service.errors import NotFound
 from hub_service.publishing.kubeflow_form import with_images
-from tests.conformance.test_pods import RealNamespace
+from tests.conformance.namespaces import real_namespace
 from tests.fakes.kubernetes_api import FakeKubernetes
 from tests.fakes.kubernetes_config_maps import FakeConfigMap
 from tests.service.test_kubeflow_form import FORM, GIS, PREFIX, options
@@ -50,15 +49,7 @@ async def fake_place(stack: AsyncExitStack) -> Place:
 
 
 async def real_place(stack: AsyncExitStack) -> Place:
-    settings = Settings.from_environment({})
-    if not settings.kubeconfig.exists():
-        pytest.skip("needs the real cluster: run make test, which brings it up")
-    namespace = RealNamespace(settings.kubeconfig, pause="")
-    try:
-        namespace.create()
-    except (AssertionError, FileNotFoundError) as error:
-        pytest.skip(f"the cluster does not answer: make test brings it up ({error})")
-    stack.callback(namespace.delete)
+    namespace = real_namespace(stack)
     place = f"--namespace={namespace.name}"
     content = {
         "apiVersion": "v1",
@@ -69,7 +60,7 @@ async def real_place(stack: AsyncExitStack) -> Place:
     # As whoever installs Kubeflow does it: the fields are another manager's.
     namespace.kubectl("apply", place, "-f", "-", text=json.dumps(content))
     connect: Any = config.new_client_from_config
-    api = await connect(str(settings.kubeconfig))
+    api = await connect(str(namespace.kubeconfig))
     stack.push_async_callback(api.close)
 
     def data() -> dict[str, str]:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes.aio import client, config
 
-from devcluster.image import pause_image_name
-from devcluster.settings import NODE_NAME, Settings
+from devcluster.settings import NODE_NAME
 from hub_service.clients.kube import Cluster
 from hub_service.errors import Unavailable
 from hub_service.models import Server
+from tests.conformance.namespaces import real_namespace
 from tests.fakes.kubernetes_api import FakeKubernetes
 
 pytestmark = pytest.mark.cluster
@@ -36,77 +31,6 @@ class Place:
     remove: Callable[[str], None]
     address: str | None = None
     """The agent's address, where the test chooses it."""
-
-
-class RealNamespace:
-    """A namespace of the real cluster, with pods that do nothing."""
-
-    def __init__(self, kubeconfig: Path, pause: str) -> None:
-        self.name = f"conformance-{uuid.uuid4().hex[:6]}"
-        self._kubeconfig = kubeconfig
-        self._pause = pause
-
-    def kubectl(self, *arguments: str, text: str | None = None) -> str:
-        command = ["kubectl", f"--kubeconfig={self._kubeconfig}", *arguments]
-        done = subprocess.run(
-            command, input=text, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def create(self) -> None:
-        self.kubectl("create", "namespace", self.name)
-
-    def delete(self) -> None:
-        self.kubectl("delete", "namespace", self.name, "--wait=false")
-
-    def add(self, labels: dict[str, str], notes: dict[str, str]) -> str:
-        """Run a pod and return its uid."""
-        name = f"pod-{uuid.uuid4().hex[:6]}"
-        container = {
-            "name": "notebook",
-            "image": self._pause,
-            "imagePullPolicy": "Never",
-        }
-        metadata = {
-            "name": name,
-            "namespace": self.name,
-            "labels": labels,
-            "annotations": notes,
-        }
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": metadata,
-            "spec": {
-                "nodeName": NODE_NAME,
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": 0,
-                "containers": [container],
-            },
-        }
-        # Created as soon as the namespace has its service account.
-        place = f"--namespace={self.name}"
-        self.kubectl(
-            "wait",
-            "--for=create",
-            "serviceaccount/default",
-            place,
-            "--timeout=60s",
-        )
-        self.kubectl("create", "-f", "-", text=json.dumps(pod))
-        self.kubectl(
-            "wait", "--for=condition=Ready", f"pod/{name}", place, "--timeout=60s"
-        )
-        return self.kubectl("get", "pod", name, place, "-o=jsonpath={.metadata.uid}")
-
-    def remove(self, uid: str) -> None:
-        """Let a pod be gone."""
-        place = f"--namespace={self.name}"
-        pods = json.loads(self.kubectl("get", "pods", place, "-o=json"))["items"]
-        for pod in pods:
-            if pod["metadata"]["uid"] == uid:
-                self.kubectl("delete", "pod", pod["metadata"]["name"], place)
 
 
 def session_notes(user: str, server: str) -> dict[str, str]:
@@ -128,18 +52,9 @@ async def fake_place(stack: AsyncExitStack) -> Place:
 
 
 async def real_place(stack: AsyncExitStack) -> Place:
-    settings = Settings.from_environment({})
-    if not settings.kubeconfig.exists() or not shutil.which("kubectl"):
-        pytest.skip("needs the real cluster: run make test, which brings it up")
-    pause = pause_image_name((settings.bin / "pause").read_bytes())
-    namespace = RealNamespace(settings.kubeconfig, pause)
-    try:
-        namespace.create()
-    except AssertionError as error:
-        pytest.skip(f"the cluster does not answer: make test brings it up ({error})")
-    stack.callback(namespace.delete)
+    namespace = real_namespace(stack)
     connect: Any = config.new_client_from_config
-    api = client.CoreV1Api(await connect(str(settings.kubeconfig)))
+    api = client.CoreV1Api(await connect(str(namespace.kubeconfig)))
     cluster = Cluster(api, namespace=namespace.name, container="notebook", agent_port=9)
     stack.push_async_callback(cluster.close)
     labels = {

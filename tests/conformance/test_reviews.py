@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from typing import Any
 import pytest
 from kubernetes.aio import client, config
 
-from devcluster.image import pause_image_name
-from devcluster.settings import NODE_NAME, Settings
+from devcluster.settings import NODE_NAME
 from hub_service.clients.kube import Cluster
 from hub_service.clients.notebooks import Notebooks
 from hub_service.clients.reviews import PodIdentity, Reviews
 from hub_service.models import Server
-from tests.conformance.test_pods import RealNamespace
+from tests.conformance.namespaces import real_namespace
 from tests.fakes.kubernetes_api import FakeKubernetes
 from tests.fakes.kubernetes_reviews import AUDIENCE
 
@@ -59,27 +57,22 @@ async def fake_place(stack: AsyncExitStack) -> Place:
 
 
 async def real_place(stack: AsyncExitStack) -> Place:
-    settings = Settings.from_environment({})
-    if not settings.kubeconfig.exists() or not shutil.which("kubectl"):
-        pytest.skip("needs the real cluster: run make test, which brings it up")
-    pause = pause_image_name((settings.bin / "pause").read_bytes())
-    namespace = RealNamespace(settings.kubeconfig, pause)
-    try:
-        namespace.create()
-    except AssertionError as error:
-        pytest.skip(f"the cluster does not answer: make test brings it up ({error})")
-    stack.callback(namespace.delete)
+    namespace = real_namespace(stack)
     here = f"--namespace={namespace.name}"
     namespace.kubectl("annotate", "namespace", namespace.name, f"owner={OWNER}")
     account = "serviceaccount/default"
     namespace.kubectl("wait", "--for=create", account, here, "--timeout=60s")
-    for one in [*_rights(), _pod("desk-0", pause), _pod("another-0", pause)]:
+    for one in [
+        *_rights(),
+        _pod("desk-0", namespace.pause),
+        _pod("another-0", namespace.pause),
+    ]:
         namespace.kubectl("create", here, "-f", "-", text=json.dumps(one))
     ready = ("--for=condition=Ready", "pod/desk-0", "--timeout=60s")
     namespace.kubectl("wait", here, *ready)
     uid = namespace.kubectl("get", "pod", "desk-0", here, "-o=jsonpath={.metadata.uid}")
     connect: Any = config.new_client_from_config
-    api = await connect(str(settings.kubeconfig))
+    api = await connect(str(namespace.kubeconfig))
     stack.push_async_callback(api.close)
 
     def token(audience: str, bound: bool) -> str:

@@ -23,7 +23,7 @@ from hub_service.clients.workloads import (
     Workloads,
 )
 from hub_service.errors import Unavailable
-from tests.conformance.test_pods import RealNamespace
+from tests.conformance.namespaces import RealNamespace
 from tests.fakes.kubernetes_api import FakeKubernetes
 
 pytestmark = pytest.mark.cluster
