@@ -136,7 +136,7 @@ class Commits:
         # From here to the row nothing is awaited, so no second request comes in between.
         active = self._jobs.unfinished()
         _refuse_second(active, request.server)
-        self._quotas.require_room(person, COMMIT, needed)
+        room = self._quotas.require_room(person, COMMIT, needed)
         image = target(self._catalogue, self._jobs.open(), person.name, request.title)
         return self._jobs.add(
             kind=COMMIT,
@@ -154,6 +154,7 @@ class Commits:
                 "exclude": list(request.exclude),
                 "stop_after": request.stop_after,
                 "bytes": needed,
+                "room": room,
                 "start_test": request.start_test,
                 "activate": request.activate and self._may_activate(person, image.name),
             },
@@ -357,6 +358,7 @@ class Commits:
             "description": job.request["description"],
             "include_home": job.request["include_home"],
             "exclude": job.request["exclude"],
+            "room": job.request.get("room"),
         }
 
 

@@ -10,6 +10,8 @@ from prometheus_client import (
 
 from hub_service.models import Job
 
+METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
+
 
 class Metrics:
     """Counts what hub_service does; one registry an object, so tests see only their own."""
@@ -66,7 +68,8 @@ class Metrics:
             self._bytes.inc(job.result["new_bytes"])
 
     def request(self, handler: str, method: str, status: int, seconds: float) -> None:
-        """Count a request."""
+        """Count a request; a method that nobody knows is `other`, whatever it was."""
+        method = method if method in METHODS else "other"
         self._requests.labels(handler, method, status).observe(seconds)
 
     def text(self) -> bytes:

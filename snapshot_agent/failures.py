@@ -28,9 +28,14 @@ def explained(error: BaseException, save_id: str) -> AgentError:
         return error
     if isinstance(error, OciError):
         return _registry(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return disk_full()
     return not_foreseen(error, save_id, "the agent")
+
+
+def is_full(error: BaseException) -> bool:
+    """True when there is no room left on a disk, or what may be used of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def not_foreseen(error: BaseException, save_id: str, what: str) -> InternalError:

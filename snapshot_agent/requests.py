@@ -40,6 +40,8 @@ class CommitRequest(PreviewRequest):
     number: int
     title: str
     description: str
+    room: int | None = None
+    """So many bytes may come on top of what a preview says; None = as many as there are."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def commit_request(body: Any) -> CommitRequest:
         number=number,
         title=text(body, "title", 500, empty=True),
         description=text(body, "description", 10_000, empty=True),
+        room=count(body, "room"),
     )
 
 
@@ -154,6 +157,20 @@ def text(body: dict[str, Any], name: str, longest: int, empty: bool = False) -> 
     value = body.get(name, "" if empty else None)
     if not isinstance(value, str) or len(value) > longest or not (value or empty):
         raise wrong(name, f"must be a text of at most {longest} characters")
+    return value
+
+
+def count(body: dict[str, Any], name: str) -> int | None:
+    """A field that is a number of things, or not there."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or not 0 <= value < 1 << 63
+    ):
+        raise wrong(name, "must be a whole number from 0")
     return value
 
 

@@ -163,11 +163,10 @@ class SnapshotAgent(Application):
         ),
     ).tag(config=True)
     join_saves = Bool(
-        False,
+        True,
         help=(
             "Make the saves on top of one another one, when there are more than eight or 30 % of "
-            "their bytes are dead: what was saved once and deleted since is in no layer any more. "
-            "Quotas and the sizes that are shown do not know of it yet: see the architecture."
+            "their bytes are dead: what was saved once and deleted since is in no layer any more."
         ),
     ).tag(config=True)
     freeze_deadline = Float(

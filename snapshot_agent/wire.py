@@ -18,7 +18,7 @@ from oci.errors import InvalidReference
 from oci.manifest import MANIFEST_LIMIT, Descriptor
 from oci.reference import Digest
 from snapshot_agent.errors import AgentError, told
-from snapshot_agent.requests import ID, choice, match, text, wrong
+from snapshot_agent.requests import ID, choice, count, match, text, wrong
 
 # A manifest's limit for a configuration, and a thousand paths, both with every byte escaped.
 MESSAGE_LIMIT = 32 * 1024 * 1024
@@ -61,11 +61,13 @@ class CaptureRequest(Look):
     """`config` is the configuration of the image below; its digest says whether it is true.
 
     `earlier` are the layers of this desktop's last save, when the registry still has them.
+    `room` bytes may come on top of the desktop's own; None = as many as there are.
     """
 
     id: str
     config: str
     earlier: tuple[Digest, ...] = ()
+    room: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,21 @@ class StepGoesOn:
     done: int
 
 
-Event = StepBegins | StepGoesOn | Taken
+@dataclass(frozen=True)
+class LayerWritten:
+    """A layer is finished, while more is read; it may turn out to be part of no image."""
 
-_KINDS: dict[str, type[StepBegins] | type[StepGoesOn] | type[Taken]] = {
+    layer: SpooledLayer
+
+
+Event = StepBegins | StepGoesOn | LayerWritten | Taken
+
+_KINDS: dict[
+    str, type[StepBegins] | type[StepGoesOn] | type[LayerWritten] | type[Taken]
+] = {
     "begins": StepBegins,
     "goes_on": StepGoesOn,
+    "written": LayerWritten,
     "taken": Taken,
 }
 
@@ -185,6 +197,7 @@ def capture_request(body: Any) -> CaptureRequest:
         match(body, "id", ID),
         text(body, "config", MANIFEST_LIMIT),
         _earlier(body),
+        count(body, "room"),
     )
 
 
@@ -236,6 +249,8 @@ def event(line: Any) -> Event:
             raise told(fields)
         if kind == "taken":
             return _taken(fields)
+        if kind == "written":
+            return LayerWritten(_layer(fields["layer"]))
         if kind == "begins":
             total = fields["total"]
             return StepBegins(_text(fields["name"]), total and _count(total))

@@ -21,7 +21,7 @@ class Lineage:
     new_layers: dict[str, int] = field(default_factory=dict)
     """Digest and compressed bytes of what the version itself brought."""
     layers_below: dict[str, int] = field(default_factory=dict)
-    """The same of those that it stands on, without the root."""
+    """The same of those that it stands on, without the root, and without what it joined."""
 
     @property
     def root(self) -> str | None:
@@ -53,11 +53,16 @@ def continued(version: Version, below: Lineage) -> Lineage:
     begin = begun(version)
     found = version.details.get("packages")
     packages = None
+    joined_layers = set(version.details.get("joined_layers") or ())
     if found is not None and below.packages is not None:
         packages = written(joined(read(below.packages), read(found)))
     return replace(
         begin,
         ancestors=(digest, *below.ancestors),
         packages=packages,
-        layers_below={**below.layers_below, **below.new_layers},
+        layers_below={
+            layer: size
+            for layer, size in {**below.layers_below, **below.new_layers}.items()
+            if layer not in joined_layers
+        },
     )

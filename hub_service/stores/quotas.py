@@ -40,9 +40,17 @@ class Quotas:
             coming_versions=len(coming),
         )
 
-    def require_room(self, person: Person, kind: str, needed_bytes: int = 0) -> None:
-        """Raise Conflict, with the figures, unless a version of that size fits."""
-        require_room(self.allowance(person), kind, needed_bytes)
+    def require_room(
+        self, person: Person, kind: str, needed_bytes: int = 0
+    ) -> int | None:
+        """Return the bytes that are left beside a version of that size; None = no limit.
+
+        Raise Conflict, with the figures, when it does not fit.
+        """
+        allowance = self.allowance(person)
+        require_room(allowance, kind, needed_bytes)
+        free = allowance.free_bytes
+        return None if free is None else free - needed_bytes
 
     def put(self, actor: Person, quota: Quota) -> Quota:
         """Make or change a rule."""

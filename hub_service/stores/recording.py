@@ -20,6 +20,7 @@ DETAILS = (
     "entries",
     "peak_memory",
     "new_layers",
+    "joined_layers",
 )
 """What of a result is kept with the version."""
 

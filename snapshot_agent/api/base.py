@@ -41,6 +41,10 @@ class Base:
     def layers(self) -> list[Descriptor]:
         return [Descriptor.from_json(layer) for layer in self.manifest.json()["layers"]]
 
+    def saved(self, layers: int) -> list[Descriptor]:
+        """So many of the uppermost layers, the lowest first."""
+        return self.layers[-layers:] if layers else []
+
     def without_saved(self, layers: int) -> Base:
         """The image below the layers of earlier saves; CaptureAway when there are others."""
         try:

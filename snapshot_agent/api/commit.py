@@ -3,7 +3,7 @@
 plan      find everything, refuse what is not known, ask the registry: nothing is touched yet
 read      the desktop runs, and everything is read, compressed and hashed on the way
 freeze    the desktop stands still while what has changed since is found and copied
-push      the desktop runs; base layers are mounted, new ones sent
+push      the desktop runs; base layers are mounted, new ones sent that were not sent before
 manifest  by digest, then by tag
 
 Reading and freezing is the other half's: here is what it tells of them.
@@ -27,6 +27,7 @@ from oci.names import repository, tag
 from oci.reference import Digest
 from snapshot_agent.api.base import Base, BaseFinder
 from snapshot_agent.api.capture_client import CaptureClient
+from snapshot_agent.api.early import EarlyPush
 from snapshot_agent.api.push import Pusher
 from snapshot_agent.api.pushed import Pushed, PushedSaves
 from snapshot_agent.api.registries import Registries
@@ -44,8 +45,11 @@ from snapshot_agent.spool_paths import folder_of
 from snapshot_agent.status import State, Status, Step
 from snapshot_agent.wire import (
     CaptureRequest,
+    EarlierLayer,
     Event,
+    LayerWritten,
     Place,
+    SpooledLayer,
     StepBegins,
     StepGoesOn,
     Taken,
@@ -104,9 +108,11 @@ class Commit:
         failure: AgentError | None = None
         try:
             base = await self._plan()
-            async with self._tools.capture.capture(self._wanted(base)) as events:
-                taken = await self._follow(events)
-                result = await self._push(base, taken)
+            early = EarlyPush(self._pusher(Step("push")))
+            capture = self._tools.capture.capture(self._wanted(base))
+            async with capture as events, early:
+                taken = await self._follow(events, early)
+                result = await self._push(base, taken, early)
         except asyncio.CancelledError:
             failure = cancelled()
         except FileNotFoundError as error:
@@ -141,16 +147,23 @@ class Commit:
             self._request.id,
             base.document.decode("utf-8", "surrogateescape"),
             self._earlier,
+            self._request.room,
         )
 
-    async def _follow(self, events: AsyncIterator[Event]) -> Taken:
+    async def _follow(self, events: AsyncIterator[Event], early: EarlyPush) -> Taken:
         async for event in events:
             if isinstance(event, Taken):
                 earlier = tuple(layer.digest for layer in event.earlier)
                 if earlier not in ((), self._earlier):
                     raise CaptureAway("it stands on layers that nobody has named")
+                early.resume()
                 return event
-            if isinstance(event, StepBegins):
+            if isinstance(event, LayerWritten):
+                layer = event.layer
+                early.add(_layer(layer).descriptor, self._folder / layer.name)
+            elif isinstance(event, StepBegins):
+                if event.name == "freeze":
+                    early.pause()
                 self._status.begin(event.name, event.total)
             elif isinstance(event, StepGoesOn):
                 self._status.reach(event.done)
@@ -158,9 +171,9 @@ class Commit:
 
     # The desktop runs from here
 
-    async def _push(self, base: Base, taken: Taken) -> dict[str, Any]:
+    async def _push(self, base: Base, taken: Taken, early: EarlyPush) -> dict[str, Any]:
         blobs = taken.layers
-        layers = [Layer(one.diff_id, one.digest, one.size) for one in taken.all_layers]
+        layers = [_layer(one) for one in taken.all_layers]
         description = self._description(base)
         below = base.without_saved(taken.joined)
         config = make_config(below.config, layers, description)
@@ -169,12 +182,17 @@ class Commit:
         kept_bytes = sum(layer.size for layer in below.layers)
         kept_bytes += sum(layer.size for layer in taken.earlier)
         size = new_bytes + kept_bytes + len(manifest)
-        pusher = self._pusher(self._status.begin("push", new_bytes))
-        folder = folder_of(self._tools.spool, self._request.id)
+        step = self._status.begin("push", new_bytes)
+        pusher = self._pusher(step)
         await pusher.base_layers(below)
-        new = [layer.descriptor for layer in layers[len(taken.earlier) :]]
-        paths = [folder / blob.name for blob in blobs]
-        await pusher.new_layers(list(zip(new, paths, strict=True)))
+        there = await early.finish({blob.digest for blob in blobs}, step.add)
+        await pusher.new_layers(
+            [
+                (_layer(blob).descriptor, self._folder / blob.name)
+                for blob in blobs
+                if blob.digest not in there
+            ]
+        )
         await pusher.config(
             config, Descriptor(OCI_CONFIG, Digest.of(config), len(config))
         )
@@ -185,6 +203,10 @@ class Commit:
             Pushed(tuple(layer.digest for layer in layers), pusher.repository),
         )
         return self._result(base, taken, description, pusher.repository, digest, size)
+
+    @property
+    def _folder(self) -> Path:
+        return folder_of(self._tools.spool, self._request.id)
 
     def _pusher(self, step: Step) -> Pusher:
         target = repository(
@@ -236,7 +258,7 @@ class Commit:
             "new_layers": {str(blob.digest): blob.size for blob in blobs},
             "unchanged": bool(taken.earlier) and not taken.layers,
             "kept_layers": len(taken.earlier),
-            "joined_layers": taken.joined,
+            "joined_layers": [str(one.digest) for one in base.saved(taken.joined)],
             "changed_bytes": taken.content_bytes,
             "entries": taken.entries,
             "packages": taken.packages,
@@ -257,3 +279,7 @@ class Commit:
         first = self._status.steps[0].started
         seconds["total"] = round(time.monotonic() - first, 4)
         return seconds
+
+
+def _layer(one: EarlierLayer | SpooledLayer) -> Layer:
+    return Layer(one.diff_id, one.digest, one.size)

@@ -80,12 +80,20 @@ class Pusher:
     async def new_layers(self, layers: Sequence[tuple[Descriptor, Path]]) -> None:
         """What was captured, side by side."""
         await _side_by_side(
-            lambda one: self._send(self.repository, one[0], file_source(str(one[1]))),
-            layers,
+            lambda one: self.layer(one[0], file_source(str(one[1]))), layers
         )
 
+    async def layer(
+        self,
+        layer: Descriptor,
+        source: BlobSource,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """One of them; `progress`, not the step, is told how many bytes of it are sent."""
+        await self._send(layer, source, progress)
+
     async def config(self, data: bytes, descriptor: Descriptor) -> None:
-        await self._send(self.repository, descriptor, bytes_source(data))
+        await self._send(descriptor, bytes_source(data))
 
     async def manifest(self, data: bytes, tag: str) -> Digest:
         """By digest first: a tag never names something that is not whole."""
@@ -140,12 +148,15 @@ class Pusher:
         raise unavailable(layer.digest, tuple(sources))
 
     async def _send(
-        self, repository: str, descriptor: Descriptor, source: BlobSource
+        self,
+        descriptor: Descriptor,
+        source: BlobSource,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
-        counted = _Delta(self._step.add)
-        if await self._client.head_blob(repository, descriptor.digest) is not None:
+        counted = progress or _Delta(self._step.add)
+        if await self._client.head_blob(self.repository, descriptor.digest) is not None:
             return counted(descriptor.size)
-        await self._client.put_blob(repository, descriptor, source, counted)
+        await self._client.put_blob(self.repository, descriptor, source, counted)
 
 
 async def _side_by_side(

@@ -5,7 +5,6 @@ All of it runs in one thread, and nothing of it knows the network.
 
 from __future__ import annotations
 
-import errno
 import gc
 import logging
 import time
@@ -25,13 +24,14 @@ from snapshot_agent.capture.survey import LeftOut
 from snapshot_agent.capture.taking import Anew, Taking, Unjoined
 from snapshot_agent.errors import SAFE, SecretFound
 from snapshot_agent.exclusions import Rules, printable, volumes
+from snapshot_agent.failures import is_full
 from snapshot_agent.status import Status, Step
 from snapshot_agent.tree.changes import Change, Kind, Walker, size_of
 from snapshot_agent.tree.index import Index
 from snapshot_agent.tree.kept import IndexFile, Kept, KeptLayer
 from snapshot_agent.tree.layer import SecretInStream, TarWriter
 from snapshot_agent.tree.lower import LowerView
-from snapshot_agent.tree.spool import RawFile, Spool
+from snapshot_agent.tree.spool import Blob, RawFile, Spool
 
 log = logging.getLogger(__name__)
 
@@ -76,11 +76,13 @@ class Capture:
         plan: Plan,
         kept: Kept | None = None,
         surveyed: LeftOut | None = None,
+        written: Callable[[Blob], None] = lambda blob: None,
     ) -> None:
         """`expected` bytes are to be read; `check` raises Cancelled when it is to stop.
 
         By the `plan` the layers of earlier saves become one. `surveyed` is what the rules leave
-        out of the desktop, to be told with `kept`, which this object closes or hands on.
+        out of the desktop, to be told with `kept`, which this object closes or hands on. `written`
+        is told each layer as it is finished, also one that is then of no use.
         """
         self._desktop = desktop
         self._rules = rules
@@ -90,6 +92,7 @@ class Capture:
         self._canaries = canaries
         self._expected = expected
         self._check = check
+        self._written = written
         self._plan = plan
         self._joined = Joined()
         self._kept = kept
@@ -122,8 +125,9 @@ class Capture:
                 self._unjoin(spool, str(found))
             except OSError as error:
                 # The room that it has taken may be what is missing.
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                if not (full and self._joined.blobs and not self._plan.needed):
+                if not (
+                    is_full(error) and self._joined.blobs and not self._plan.needed
+                ):
                     raise
                 self._unjoin(spool, "there is no room for it")
         raise SecretFound(
@@ -158,12 +162,18 @@ class Capture:
     def _join(self, kept: Kept | None, spool: Spool, step: Step) -> Joined:
         if kept is not None:
             # What they have become is in the layers that were kept.
-            return Joined(gone=kept.gone, refused=kept.refused)
+            return Joined(gone=kept.gone, refused=kept.refused, bytes=kept.joined_bytes)
         if not self._plan.layers:
             return Joined()
         settings, secrets = self._settings, self._canaries
         join = Join(
-            self._desktop, self._plan, self._rules, settings, secrets, self._check
+            self._desktop,
+            self._plan,
+            self._rules,
+            settings,
+            secrets,
+            self._check,
+            self._written,
         )
         done = join.run(spool, step, self._denied)
         if done is None:
@@ -188,6 +198,7 @@ class Capture:
             joined=self._joined,
             may_unjoin=not self._plan.needed,
             kept_used=self._kept_used,
+            denied=self._denied,
         )
         if kept is None or self._surveyed is None:
             self._left_out = LeftOut(volumes(self._desktop.mounts))
@@ -212,7 +223,9 @@ class Capture:
             earlier=earlier,
             blobs=[blob for blob, _ in self._layers],
             left_out=self._left_out,
-            content_bytes=sum(layer.content_bytes for layer in layers),
+            # Not what earlier saves had brought.
+            content_bytes=sum(layer.content_bytes for layer in layers)
+            - self._joined.bytes,
             frozen=self._hold.seconds,
             joined=saved,
             kept=Kept(
@@ -223,6 +236,7 @@ class Capture:
                 refused,
                 kept.whole if kept is not None else len(layers),
                 self._joined.gone,
+                self._joined.bytes,
                 self._plan,
             ),
             changed_while_saved=list(self._changed_while_saved),
@@ -313,6 +327,7 @@ class Capture:
         A look while the desktop runs finds such a thing at neither place, when it was moved from
         where the look had still to come to where it had been.
         """
+        self._taking.last = True
         for number in range(_MOST_SETTLING):
             before, changes = self._taking.new_names, index.changes(walker)
             self._pass(spool, step, changes, f"settled-{number}", late=True)
@@ -378,4 +393,5 @@ class Capture:
             denied=self._denied,
             leave_out=self._taking.refuse,
             progress=progress,
+            written=self._written,
         )

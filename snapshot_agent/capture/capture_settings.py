@@ -12,7 +12,7 @@ class CaptureSettings:
     """The settings of that half, as its program was given them; see settings.py for each."""
 
     freeze: bool = True
-    join_saves: bool = False
+    join_saves: bool = True
     freeze_budget: float = 0.1
     freeze_deadline: float = 10.0
     layer_bytes: int = 256 << 20

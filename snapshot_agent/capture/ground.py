@@ -49,12 +49,11 @@ class Ground:
 
     def home_defaults(self, folder: str) -> HomeDefaults:
         """Where what is saved of the home goes again, for one save."""
-        touched = self._upper.entry(folder) is not None
         return HomeDefaults(
             self._rules.home,
             folder,
             lambda path: self.below.kind(path) is not None,
-            lambda path: touched and self._has_own(path, folder),
+            lambda path: self._has_own(path, folder),
         )
 
     def own_folders(self, paths: Iterable[str]) -> Iterator[Change]:

@@ -12,11 +12,12 @@ from snapshot_agent.capture.ground import joined_layers
 from snapshot_agent.capture.joining import CANNOT, Plan
 from snapshot_agent.capture.layers import Blobs, LayerWriters
 from snapshot_agent.exclusions import Rules
+from snapshot_agent.failures import is_full
 from snapshot_agent.status import Step
 from snapshot_agent.tree.changes import Change, LeaveOut
 from snapshot_agent.tree.joined import CannotJoin, Gone
 from snapshot_agent.tree.layer import SecretInStream, TarWriter
-from snapshot_agent.tree.spool import Spool
+from snapshot_agent.tree.spool import Blob, Spool
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Joined:
     gone: Gone = field(default_factory=Gone)
     # What was left out for what is in it, with the reason and the bytes.
     refused: dict[str, tuple[str, int]] = field(default_factory=dict)
+    bytes: int = 0
 
 
 class Join:
@@ -53,6 +55,7 @@ class Join:
         settings: CaptureSettings,
         canaries: tuple[bytes, ...],
         check: Callable[[], None],
+        written: Callable[[Blob], None],
     ) -> None:
         self._desktop = desktop
         self._plan = plan
@@ -60,6 +63,7 @@ class Join:
         self._settings = settings
         self._canaries = canaries
         self._check = check
+        self._written = written
 
     def run(
         self, spool: Spool, step: Step, secret: set[tuple[int, int]]
@@ -75,6 +79,9 @@ class Join:
             except SecretInStream as found:
                 denied.add(found.identity)
             except CANNOT as error:
+                if self._plan.needed and is_full(error):
+                    # Another node, or a larger spool, may have room for it.
+                    raise
                 log.warning(
                     "the layers of earlier saves stay as they are container=%s: %r",
                     self._desktop.container_id,
@@ -109,7 +116,8 @@ class Join:
         try:
             with opened as layers:
                 blobs = writers.write(layers.walk(), take, "joined", plan.apparent)
-                return Joined(blobs, layers.gone, refused)
+                size = sum(count for _, count in blobs)
+                return Joined(blobs, layers.gone, refused, size)
         except BaseException:
             writers.drop()
             raise
@@ -132,5 +140,6 @@ class Join:
             denied=denied,
             leave_out=leave_out,
             progress=progress,
+            written=self._written,
             live=False,
         )

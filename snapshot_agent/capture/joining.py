@@ -26,10 +26,14 @@ MOST_SAVES = 8
 # So much of what earlier saves have written is replaced by now, or deleted.
 DEAD_SHARE = 0.3
 
-# What was read while the desktop ran, and what changed until it stood still.
-LAYERS_OF_A_SAVE = 24
+# What is joined, what was read while the desktop ran, and what changed until it stood still.
+LAYERS_OF_A_SAVE = 32
 # Docker starts nothing above 125 layers, and containerd is tested with 128: room for builds on top.
 MOST_LAYERS = 100
+
+# Of files with several names, each is 370 bytes of memory until its layers are written: those of
+# a home are among the home defaults again.
+_MOST_LINKED = 300_000
 
 # What is no reason to break off a save: it does without.
 CANNOT = (CannotJoin, TooManyNames, Strange, OSError)
@@ -87,8 +91,10 @@ class Joining:
         self._settings = settings
         self._check = check
         self._none = Plan(len(desktop.lowers))
-        allowed = settings.join_saves
-        self._layers, self._saves = saved_layers(config) if allowed else (0, 0)
+        self._layers, self._saves = 0, 0
+        known = len((config.get("rootfs") or {}).get("diff_ids") or [])
+        if settings.join_saves and known == self._none.depth:
+            self._layers, self._saves = saved_layers(config)
 
     def decide(self, fits: Fits) -> Plan:
         """What becomes one; `fits` tells whether so many bytes and entries more are allowed."""
@@ -115,13 +121,19 @@ class Joining:
 
     def _look(self) -> Plan:
         total = apparent = entries = 0
+        linked = 0.0
         desktop, rules, settings = self._desktop, self._rules, self._settings
         with joined_layers(desktop, self._layers, rules, settings) as layers:
             for change in self._walked(layers):
                 entries += 1
-                if change.kind is Kind.FILE and change.stat is not None:
-                    total += size_of(change.stat)
-                    apparent += change.stat.st_size
+                found = change.stat
+                if change.kind is Kind.FILE and found is not None:
+                    # A file of the home is met twice.
+                    total += size_of(found) // found.st_nlink
+                    apparent += found.st_size // found.st_nlink
+                    linked += found.st_nlink > 1 and 1 / found.st_nlink
+        if linked > _MOST_LINKED:
+            raise CannotJoin("too many of the files have several names")
         return Plan(self._none.depth, self._layers, total, apparent, entries)
 
     def _written(self) -> int:
@@ -131,8 +143,9 @@ class Joining:
             for path in self._desktop.lowers[: self._layers]:
                 with JoinedLayers([path], nothing) as layer:
                     for change in self._walked(layer):
-                        if change.stat is not None:
-                            total += size_of(change.stat)
+                        found = change.stat
+                        if change.kind is Kind.FILE and found is not None:
+                            total += size_of(found) // found.st_nlink
         return total
 
     def _walked(self, layers: JoinedLayers) -> Iterator[Change]:

@@ -13,6 +13,8 @@ from snapshot_agent.tree.spool import Blob, LayerFile, Spool
 
 # Never many, however much there is: each one is a layer of every image on top.
 _MOST_PARTS = 4
+# These are written side by side, and each has a compressor's memory.
+_MOST_LINKED = 2
 
 # Each with the bytes of files in it.
 Blobs = list[tuple[Blob, int]]
@@ -30,15 +32,20 @@ class LayerWriters:
         denied: set[tuple[int, int]],
         leave_out: LeaveOut,
         progress: Callable[[int], None],
+        written: Callable[[Blob], None],
         live: bool = True,
     ) -> None:
-        """`denied` inodes have a secret; what is not `live` does not change."""
+        """`denied` inodes have a secret; what is not `live` does not change.
+
+        `written` is told each layer that is finished.
+        """
         self._spool = spool
         self._settings = settings
         self._canaries = canaries
         self._denied = denied
         self._leave_out = leave_out
         self._progress = progress
+        self._written = written
         self._live = live
         self._names: list[str] = []
 
@@ -77,7 +84,8 @@ class LayerWriters:
             return layer, self.writer(layer)
 
         size = max(self._settings.layer_bytes, expected // _MOST_PARTS)
-        layers = SplitLayers(opened, take, size)
+        linked = _MOST_LINKED if expected > size else 1
+        layers = SplitLayers(opened, take, size, linked, self._written)
         try:
             for change in changes:
                 layers.add(change)

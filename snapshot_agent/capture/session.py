@@ -27,11 +27,12 @@ from snapshot_agent.room import Room
 from snapshot_agent.status import Status, Step
 from snapshot_agent.tree.canary import canaries, masked
 from snapshot_agent.tree.kept import Kept, KeptSaves
-from snapshot_agent.tree.spool import Spool
+from snapshot_agent.tree.spool import Blob, Spool
 from snapshot_agent.wire import (
     CaptureRequest,
     EarlierLayer,
     Event,
+    LayerWritten,
     SpooledLayer,
     StepBegins,
     StepGoesOn,
@@ -168,6 +169,7 @@ class CaptureSession:
             plan=plan,
             kept=kept,
             surveyed=found.left_out,
+            written=lambda blob: self._tell(LayerWritten(_spooled(blob))),
         )
         captured = capture.run(self._spool, self._status)
         tools.kept.put(captured.kept)
@@ -191,6 +193,8 @@ class CaptureSession:
 
     def _fits(self, found: Survey, bytes: int, entries: int) -> bool:
         """True when so much more may be read, and there is room for it."""
+        if self.request.room is not None and bytes > self.request.room:
+            return False
         bytes, entries = found.bytes + bytes, found.entries + entries
         allowed = self._tools.limits.allow(bytes, entries)
         return allowed and _room_for(bytes) <= self._tools.room.free()
@@ -224,15 +228,11 @@ def _taken(captured: Captured, found: Survey, secrets: tuple[bytes, ...]) -> Tak
     def told(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{**one, "path": masked(one["path"], secrets)} for one in paths]
 
-    layers = [
-        SpooledLayer(blob.path.name, blob.diff_id, blob.digest, blob.size)
-        for blob in captured.blobs
-    ]
     return Taken(
         earlier=tuple(
             EarlierLayer(one.diff_id, one.digest, one.size) for one in captured.earlier
         ),
-        layers=tuple(layers),
+        layers=tuple(map(_spooled, captured.blobs)),
         joined=captured.joined,
         content_bytes=captured.content_bytes,
         frozen=captured.frozen,
@@ -245,6 +245,10 @@ def _taken(captured: Captured, found: Survey, secrets: tuple[bytes, ...]) -> Tak
         biggest=told(found.biggest.to_list()),
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
+
+
+def _spooled(blob: Blob) -> SpooledLayer:
+    return SpooledLayer(blob.path.name, blob.diff_id, blob.digest, blob.size)
 
 
 def _room_for(bytes: int) -> int:

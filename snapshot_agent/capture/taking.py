@@ -7,6 +7,7 @@ from snapshot_agent.capture.join import Joined
 from snapshot_agent.exclusions import deleted_by_programs, printable
 from snapshot_agent.tree.changes import Change, Kind
 from snapshot_agent.tree.home_defaults import HomeDefaults
+from snapshot_agent.tree.joined import Gone
 from snapshot_agent.tree.layer import TarWriter
 from snapshot_agent.tree.lower import Kind as LowerKind
 
@@ -25,7 +26,8 @@ class Unjoined(Exception):
 class Taking:
     """Writes the changes of one reading, each to all its places.
 
-    Raises Anew or Unjoined when what comes does not go with what is written already.
+    Raises Anew or Unjoined when what comes does not go with what is written already: before
+    that it adds to `denied` the inode that must hide nothing of what was joined the next time.
     """
 
     def __init__(
@@ -37,21 +39,28 @@ class Taking:
         joined: Joined,
         may_unjoin: bool,
         kept_used: bool,
+        denied: set[tuple[int, int]],
     ) -> None:
         """What it writes lies on what the layers of earlier saves have become, `joined`.
 
-        With `kept_used` also on the layers of an earlier save of this desktop.
+        With `kept_used` also on the layers of an earlier save of this desktop. `denied` inodes
+        have a secret in them.
         """
         self.refused = dict(joined.refused)
         """What was left out for what is in it, with the reason and the bytes."""
         self.new_names = 0
         """How many files came out of which the layers before had nothing."""
+        self.last = False
+        """True when nothing looks again at what could not be taken as it was found."""
         self._ground = ground
         self._defaults = defaults
         self._home = home
         self._gone = joined.gone
         self._may_unjoin = may_unjoin
         self._kept_used = kept_used
+        self._denied = denied
+        # Where what was deleted in the home was deleted again.
+        self._deleted_again = Gone()
 
     def refuse(self, path: str, reason: str, size: int) -> None:
         self.refused[path] = reason, size
@@ -63,17 +72,19 @@ class Taking:
         if not self._of_nothing(change, change.path):
             writer.add(change)
         self.new_names += not change.known and change.kind not in _NO_NEWS
-        if not change.taken and change.settled:
+        if not change.taken:
             self._check_hidden(change)
         if self._kept_used and self._deletes(change):
             # Deleted since the save before: whoever did so wants it to be in no layer.
             if not deleted_by_programs(change.path, self._home):
                 raise Anew(change.path)
         again = self._defaults.place(change)
-        if again is None and change.taken:
-            self._check_own(change)
+        if change.taken:
+            self._check_shown(change, again)
         if again is not None and not self._of_nothing(change, again):
             self._add_again(writer, change, again)
+            if change.kind is Kind.WHITEOUT:
+                self._deleted_again.add(again)
 
     def _add_again(self, writer: TarWriter, change: Change, again: str) -> None:
         """Below the folders that it is in, which may be the person's own."""
@@ -104,20 +115,37 @@ class Taking:
         return path in self._gone
 
     def _check_hidden(self, change: Change) -> None:
-        """Of what was refused, something may have been there before, and be seen again."""
-        if change.known:
+        """Of what was not taken, something may have been there before, and be seen again."""
+        if change.settled and change.known:
             raise Anew(change.path)
         places = {change.path, self._defaults.second(change.path)}
-        if self._may_unjoin and any(one in self._gone for one in places if one):
-            raise Unjoined(f"{printable(change.path)} is left out")
-
-    def _check_own(self, change: Change) -> None:
-        """A folder that became the person's own meanwhile shows what is below it again."""
-        again = self._defaults.second(change.path)
-        if again is None or again not in self._gone or not self._may_unjoin:
+        if not any(one in self._gone for one in places if one):
             return
-        if self._ground.shows_through(again):
-            raise Unjoined(f"{printable(again)} was changed meanwhile")
+        if self._may_unjoin and (change.settled or self.last):
+            raise Unjoined(f"{printable(change.path)} is left out")
+        if change.settled and change.stat is not None:
+            self._denied.add((change.stat.st_dev, change.stat.st_ino))
+            raise Anew(change.path)
+
+    def _check_shown(self, change: Change, again: str | None) -> None:
+        """A folder that came over one of the image meanwhile shows what is below it again."""
+        places = [] if again else [self._defaults.second(change.path)]
+        frame = change.frame if change.kind is Kind.DIRECTORY else None
+        if frame is not None and not frame.hidden:
+            places.append(change.path)
+        for place in places:
+            if place is None or not self._is_missing(place):
+                continue
+            if self._ground.shows_through(place):
+                if place in self._deleted_again:
+                    raise Anew(place)
+                raise Unjoined(f"{printable(place)} was changed meanwhile")
+
+    def _is_missing(self, place: str) -> bool:
+        """True for what the image has there, and the layers so far have hidden or left out."""
+        if place in self._deleted_again:
+            return True
+        return self._may_unjoin and place in self._gone
 
     def _deletes(self, change: Change) -> bool:
         """True for the end of something that the layers so far have."""

@@ -63,6 +63,10 @@ class Folder(Protocol):
         """Why it is left out, None when it is not."""
 
     @property
+    def hidden(self) -> bool:
+        """True when nothing of the image below shows through there."""
+
+    @property
     def seen_at(self) -> int: ...
 
 

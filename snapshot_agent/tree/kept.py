@@ -69,6 +69,8 @@ class Kept:
     whole: int
     # What these layers have nothing of, though the image that the desktop stands on has.
     gone: Gone = field(default_factory=Gone)
+    # How many bytes of these layers are what the layers of earlier saves have become.
+    joined_bytes: int = 0
     # What was decided for them, and holds for the next save as well.
     plan: object = None
 

@@ -18,6 +18,7 @@ from snapshot_agent.wire import (
     CaptureRequest,
     EarlierLayer,
     Event,
+    LayerWritten,
     Malformed,
     Place,
     SpooledLayer,
@@ -80,12 +81,16 @@ def test_a_request_arrives_as_it_was() -> None:
         "id": "one",
         "config": "{}",
         "earlier": [DIGEST],
+        "room": 7,
     }
-    wanted = CaptureRequest(place, False, ("/home/a",), "one", "{}", (DIGEST,))
+    wanted = CaptureRequest(place, False, ("/home/a",), "one", "{}", (DIGEST,), 7)
     assert wire.capture_request(sent(body)) == wanted
 
 
-@pytest.mark.parametrize("event", [StepBegins("read", None), StepGoesOn(7), TAKEN])
+@pytest.mark.parametrize(
+    "event",
+    [StepBegins("read", None), StepGoesOn(7), LayerWritten(TAKEN.layers[0]), TAKEN],
+)
 def test_an_event_arrives_as_it_was(event: Event) -> None:
     assert wire.event(sent(wire.event_line(event))) == event
 
@@ -142,5 +147,7 @@ def test_what_nobody_asked_for_goes_no_further() -> None:
 def test_a_layer_lies_in_the_folder_of_its_save(name: str) -> None:
     line = sent(wire.event_line(TAKEN))
     line["taken"]["layers"][0]["name"] = name
-    with pytest.raises(Malformed):
-        wire.event(line)
+    written = {"written": {"layer": line["taken"]["layers"][0]}}
+    for one in (line, written):
+        with pytest.raises(Malformed):
+            wire.event(one)

@@ -71,13 +71,18 @@ class Sessions:
         canaries: tuple[bytes, ...] = (),
         kept: Kept | None = None,
         room: int = 0,
+        apparent: int = 0,
         check: Callable[[], None] = lambda: None,
     ) -> tuple[Captured, list[Path]]:
-        """What a save gives, and its new layers as tar files, the lowest first."""
+        """What a save gives, and its new layers as tar files, the lowest first.
+
+        `apparent` bytes are in the layers that are joined.
+        """
         spool = Spool(Room(self.folder("s"), room), "save")
         spool.make()
         depth = len(self.lowers)
-        plan = Plan(depth, depth - self.origin if joined else 0)
+        layers = depth - self.origin if joined else 0
+        plan = Plan(depth, layers, apparent=apparent)
         capture = Capture(
             self._desktop(mounted),
             rules or home_rules(),

@@ -58,7 +58,7 @@ RESULT = {
     "new_layers": dict,
     "unchanged": bool,
     "kept_layers": int,
-    "joined_layers": int,
+    "joined_layers": list,
     "changed_bytes": int,
     "entries": int,
     "packages": PACKAGES,

@@ -15,6 +15,8 @@ import pytest
 
 from snapshot_agent.capture.capture_settings import CaptureSettings
 from snapshot_agent.capture.containerd import Containerd
+from snapshot_agent.capture.joining import MOST_LAYERS
+from snapshot_agent.failures import is_full
 from snapshot_agent.tree.frame import MOST_NAMES, TooManyNames
 from snapshot_agent.tree.joined import JoinedLayers
 from snapshot_agent.tree.lower import LowerView
@@ -50,12 +52,22 @@ def saved(sessions: Sessions) -> Iterator[Overlay]:
     sessions.start_from(layers)
 
 
+def deepen(sessions: Sessions) -> None:
+    """So many layers that none can be added unless they are joined."""
+    for _ in range(MOST_LAYERS - 30):
+        sessions.lowers.insert(0, sessions.folder("l"))
+
+
 @pytest.mark.parametrize("content", [TOKEN, b"x" * 100], ids=["secret", "too large"])
+@pytest.mark.parametrize("deep", [False, True], ids=["may", "must"])
 def test_what_is_left_out_leaves_what_was_saved_before(
-    content: bytes, sessions: Sessions
+    deep: bool, content: bytes, sessions: Sessions
 ) -> None:
+    """Also where there are so many layers that nothing is saved unless they are joined."""
     with saved(sessions) as mounted:
         (mounted.merged / HOME / "mine").write_text("before")
+    if deep:
+        deepen(sessions)
     with sessions.desktop() as mounted:
         (mounted.merged / HOME / "mine").write_bytes(content)
         captured, layers = sessions.save(
@@ -65,10 +77,56 @@ def test_what_is_left_out_leaves_what_was_saved_before(
             settings=CaptureSettings(largest_file=50),
         )
         captured.kept.close()
+        assert captured.joined or not deep
         lowers = sessions.lowers[captured.joined :]
         got = rebuilt(lowers, sessions.folder("r"), layers)
         for place in (HOME, DEFAULTS):
             assert (got / place / "mine").read_text() == "before"
+
+
+def test_what_is_never_still_leaves_what_was_saved_before(sessions: Sessions) -> None:
+    with saved(sessions) as mounted:
+        (mounted.merged / "opt/mine").write_text("before")
+
+    def check() -> None:
+        """Another file each time, between the look at it and its opening."""
+        (mounted.merged / "opt/next").write_text("now")
+        (mounted.merged / "opt/next").replace(mounted.merged / "opt/mine")
+
+    with sessions.desktop() as mounted:
+        check()
+        captured, layers = sessions.save(mounted, joined=True, check=check)
+        captured.kept.close()
+        lowers = sessions.lowers[captured.joined :]
+        got = rebuilt(lowers, sessions.folder("r"), layers)
+        assert (got / "opt/mine").read_text() == "before"
+
+
+def test_a_large_home_is_several_layers(sessions: Sessions) -> None:
+    """Though each of its files has a second name where homes begin from."""
+    with saved(sessions) as mounted:
+        for number in range(20):
+            content = os.urandom(100_000)
+            (mounted.merged / HOME / f"{number}").write_bytes(content)
+    with sessions.desktop() as mounted:
+        (mounted.merged / "opt/mine").write_text("mine")
+        captured, layers = sessions.save(
+            mounted,
+            joined=True,
+            settings=CaptureSettings(layer_bytes=500_000),
+            apparent=2_000_000,
+        )
+        captured.kept.close()
+        # Not those of the home: they were there before.
+        assert captured.content_bytes < 100_000
+        found = [
+            [name for name in names_in(layer) if name.startswith(f"{HOME}/")]
+            for layer in layers
+        ]
+        assert sum(map(len, found)) == 20 and sum(map(bool, found)) == 2
+        lowers = sessions.lowers[captured.joined :]
+        got = rebuilt(lowers, sessions.folder("r"), layers)
+        assert not differences(snapshot(mounted.merged), snapshot(got))
 
 
 def test_an_own_folder_keeps_what_was_saved_into_it(sessions: Sessions) -> None:
@@ -88,7 +146,11 @@ def test_an_own_folder_keeps_what_was_saved_into_it(sessions: Sessions) -> None:
         assert (got / DEFAULTS / "folder/file").read_text() == "saved"
 
 
-def test_a_folder_that_becomes_the_persons_own_meanwhile(sessions: Sessions) -> None:
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("moment", [4, 5])
+def test_a_folder_that_becomes_the_persons_own_meanwhile(
+    moment: int, joined: bool, sessions: Sessions
+) -> None:
     with saved(sessions) as mounted:
         (mounted.merged / HOME / "folder").mkdir()
         (mounted.merged / HOME / "folder/file").write_text("saved")
@@ -98,14 +160,16 @@ def test_a_folder_that_becomes_the_persons_own_meanwhile(sessions: Sessions) -> 
     def check() -> None:
         nonlocal looks
         looks += 1
-        if looks == 4:
-            # home, home/jovyan and home_nbuser_default were looked at.
+        if looks == moment:
+            # At 4, home, home/jovyan and home_nbuser_default were looked at.
             (mounted.merged / DEFAULTS / "folder").chmod(0o700)
 
     with sessions.desktop() as mounted:
         shutil.rmtree(mounted.merged / HOME / "folder")
-        captured, layers = sessions.save(mounted, joined=True, check=check)
+        captured, layers = sessions.save(mounted, joined=joined, check=check)
         captured.kept.close()
+        if looks < moment:
+            pytest.skip("it was over before")
         lowers = sessions.lowers[captured.joined :]
         got = rebuilt(lowers, sessions.folder("r"), layers)
         assert (got / DEFAULTS / "folder/file").read_text() == "saved"
@@ -143,6 +207,17 @@ def test_where_there_is_no_room_for_both_the_desktop_is_saved(
         assert not differences(snapshot(mounted.merged), snapshot(got))
 
 
+def test_a_full_disk_is_named_where_nothing_is_saved_without_joining(
+    sessions: Sessions,
+) -> None:
+    with saved(sessions) as mounted:
+        (mounted.merged / "opt/before").write_bytes(os.urandom(8 << 20))
+    deepen(sessions)
+    with sessions.desktop() as mounted, pytest.raises(OSError) as full:
+        sessions.save(mounted, joined=True, room=4 << 20)
+    assert is_full(full.value)
+
+
 def test_a_folder_with_too_many_names_in_all(tmp_path: Path) -> None:
     layers = [tmp_path / "1", tmp_path / "2"]
     for number, layer in enumerate(layers):
@@ -161,6 +236,11 @@ def test_a_folder_with_too_many_names_in_all(tmp_path: Path) -> None:
         with JoinedLayers([str(layer) for layer in layers], nothing) as both:
             with pytest.raises(TooManyNames):
                 list(both.walk())
+
+
+def names_in(layer: Path) -> list[str]:
+    with tarfile.open(layer) as archive:
+        return archive.getnames()
 
 
 @contextmanager

@@ -126,7 +126,6 @@ def start(kind: str, short: Path, registry: RegistryServer, tmp_path: Path) -> S
         image = make_image(trees, {"PATH": "/bin"}, saved=count)
         make = fake_node if kind == "fake" else real_node
         with make(short, image) as node:
-            traits = {"join_saves": True} | traits
             async with running_agent(
                 node, registry.url, tmp_path / "agent", **traits
             ) as agent:
@@ -154,7 +153,9 @@ async def test_many_saves_become_one(
         if node.fake is None:
             reference = f"{registry.host}/{REPOSITORY}:v1"
             check(there, pulled(node, reference, tmp_path / "pulled"))
-        assert result["joined_layers"] == MOST_SAVES + 1
+        assert len(result["joined_layers"]) == MOST_SAVES + 1
+        # Of this session alone.
+        assert result["changed_bytes"] == len("of this session")
         assert result["layers"] == 1 + len(result["new_layers"])
         manifest = await client.get_manifest(REPOSITORY, result["digest"])
         assert manifest is not None
@@ -183,7 +184,10 @@ async def test_the_image_is_the_same_as_without_joining(
         other = running_agent(node, registry.url, folder, join_saves=False)
         async with other as plain_agent:
             plain = await plain_agent.result(number=2)
-        assert (joined["joined_layers"], plain["joined_layers"]) == (MOST_SAVES + 1, 0)
+        assert (len(joined["joined_layers"]), plain["joined_layers"]) == (
+            MOST_SAVES + 1,
+            [],
+        )
         expected = snapshot(await rebuilt(client, plain, tmp_path / "plain"), SKIPPED)
         assert {"renamed", "folder", "own"} == {
             path.rpartition("/")[2]
@@ -207,6 +211,7 @@ async def test_the_second_save_stands_on_the_joined_layers(
         second = await agent.result(number=2)
         assert second["joined_layers"] == first["joined_layers"]
         assert second["kept_layers"] == len(first["new_layers"])
+        assert 0 < second["changed_bytes"] < LITTLE
         got = await rebuilt(client, second, tmp_path / "mine")
         check(snapshot(node.merged, SKIPPED), got)
 
@@ -227,7 +232,7 @@ async def test_what_is_deleted_after_a_joined_save_is_in_no_layer_of_the_next(
 async def test_an_administrator_may_leave_them_as_they_are(start: Start) -> None:
     async with start(MOST_SAVES + 1, join_saves=False) as (node, agent, _):
         (node.merged / "opt/new").write_text("of this session")
-        assert (await agent.result())["joined_layers"] == 0
+        assert (await agent.result())["joined_layers"] == []
 
 
 @pytest.mark.parametrize(
@@ -239,10 +244,16 @@ async def test_what_does_not_fit_is_not_joined_and_saved_all_the_same(
     async with start(MOST_SAVES + 1, **limit) as (node, agent, _):
         (node.merged / "opt/new").write_text("of this session")
         result = await agent.result()
-        assert result["joined_layers"] == 0
+        assert result["joined_layers"] == []
         assert result["layers"] == 1 + MOST_SAVES + 1 + len(result["new_layers"])
         assert "stay as they are" in caplog.text
         assert agent.clean()
+
+
+async def test_where_a_quota_has_no_room_they_are_left_alone(start: Start) -> None:
+    async with start(MOST_SAVES + 1) as (node, agent, _):
+        (node.merged / "opt/new").write_text("of this session")
+        assert (await agent.result(room=LITTLE))["joined_layers"] == []
 
 
 async def test_a_secret_of_an_earlier_save_is_left_out_and_told(
@@ -267,7 +278,7 @@ async def test_few_saves_are_left_alone(start: Start) -> None:
     async with start(MOST_SAVES) as (node, agent, _):
         (node.merged / "opt/new").write_text("of this session")
         result = await agent.result()
-        assert result["joined_layers"] == 0
+        assert result["joined_layers"] == []
         assert result["layers"] == 1 + MOST_SAVES + 1
 
 
@@ -278,7 +289,7 @@ async def test_much_that_is_dead_makes_them_one(
         (node.merged / "opt/of-2").unlink()
         (node.merged / "opt/secret").unlink()
         result = await agent.result()
-        assert result["joined_layers"] == 3
+        assert len(result["joined_layers"]) == 3
         assert not await found(client, result, SECRET + b"\0")
 
 
@@ -289,7 +300,7 @@ async def test_it_is_decided_once_a_session(start: Start) -> None:
         for name in ("of-1", "of-2", "of-3"):
             (node.merged / "opt" / name).unlink()
         second = await agent.result(number=2)
-        assert (first["joined_layers"], second["joined_layers"]) == (0, 0)
+        assert first["joined_layers"] == second["joined_layers"] == []
         assert second["kept_layers"] == len(first["new_layers"])
 
 
@@ -302,7 +313,7 @@ async def test_what_earlier_saves_have_is_not_lost_to_what_this_one_leaves_out(
     async with start(MOST_SAVES + 1) as (node, agent, _):
         (node.merged / "opt/new").write_text("of this session")
         result = await agent.result(**choice)
-        assert result["joined_layers"] == MOST_SAVES + 1
+        assert len(result["joined_layers"]) == MOST_SAVES + 1
         got = await rebuilt(client, result, tmp_path / "mine")
         assert (got / "opt/of-5").exists() and (got / "home/jovyan/kept").exists()
         assert (got / "home/jovyan/kept").samefile(got / "home_nbuser_default/kept")
@@ -313,7 +324,7 @@ async def test_where_no_more_layers_fit_they_become_one(start: Start) -> None:
     async with start(count) as (node, agent, _):
         (node.merged / "opt/new").write_text("of this session")
         result = await agent.result()
-        assert result["joined_layers"] == count
+        assert len(result["joined_layers"]) == count
 
 
 async def found(client: RegistryClient, result: dict[str, Any], content: bytes) -> bool:

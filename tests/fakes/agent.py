@@ -100,7 +100,7 @@ class FakeAgent:
                 where, tag(body["number"]), manifest, MANIFEST
             )
         layers: dict[str, Any] = {"new_layers": {str(Digest.of(layer)): 100}}
-        layers |= {"unchanged": False, "kept_layers": 0, "joined_layers": 0}
+        layers |= {"unchanged": False, "kept_layers": 0, "joined_layers": []}
         return {**_result(str(digest), where), **layers, **self.result}
 
 

@@ -64,6 +64,7 @@ async def test_the_agent_gets_the_pod_and_no_paths_or_hosts(world: World) -> Non
         "description": "adds QGIS",
         "include_home": True,
         "exclude": [],
+        "room": None,
     }
     assert world.agent.tokens == {"agent-token"}
 

@@ -27,6 +27,15 @@ async def test_a_verb_that_is_none_says_which_there_are(world: World) -> None:
     assert (events.status_code, events.headers["Allow"]) == (405, "GET")
 
 
+async def test_verbs_that_nobody_knows_are_one_figure(world: World) -> None:
+    for verb in ("BREW", "PROPFIND", "X" * 50):
+        assert (await world.alice().request(verb, IMAGE)).status_code == 405
+    token = world.hub.add_user("prometheus", "custom:desktops:metrics")
+    figures = (await world.client(token).get("/metrics")).text
+    assert 'method="other",status="405"} 3' in figures
+    assert "BREW" not in figures
+
+
 @pytest.mark.parametrize("cursor", ["²", "٣", "9" * 30, "-1", "x", "1.5", "0"])
 async def test_a_cursor_that_is_none(world: World, cursor: str) -> None:
     client = world.client(world.hub.add_user("root", "custom:desktops:admin"))

@@ -52,6 +52,20 @@ def test_a_line_grows_with_each_save() -> None:
     assert line.packages == packages()["packages"]
 
 
+def test_what_was_joined_is_below_no_longer() -> None:
+    first = version(1, details={"new_layers": {"sha256:a": 1, "sha256:b": 2}})
+    base = {"digest": first.digest}
+    second = version(2, base=base, details={"new_layers": {"sha256:c": 3}})
+    below = continued(second, begun(first))
+    assert below.layers_below == {"sha256:a": 1, "sha256:b": 2}
+    joined_layers = ["sha256:b", "sha256:c"]
+    details = {"new_layers": {"sha256:j": 4}, "joined_layers": joined_layers}
+    third = version(3, base={"digest": second.digest}, details=details)
+    line = continued(third, below)
+    assert line.layers_below == {"sha256:a": 1}
+    assert line.new_layers == {"sha256:j": 4}
+
+
 def test_an_unchanged_image_keeps_its_line() -> None:
     first = version(1, details=packages())
     again = version(2, digest=first.digest, base={"digest": first.digest})

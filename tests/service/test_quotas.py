@@ -119,6 +119,33 @@ async def test_what_an_earlier_save_holds_is_not_needed_again(
     assert "needs up to 412 MB and you have 212 MB" in reply.json()["error"]["message"]
 
 
+async def test_the_agent_knows_what_else_may_come(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    alice = world.alice()
+    await limit(admin, "user/alice", bytes=PREVIEW["bytes"] + 1000)
+    await world.saved(alice)
+    assert world.agent.bodies[-1]["room"] == 1000
+
+
+async def test_what_was_joined_is_kept_by_the_older_versions_alone(
+    world: World,
+) -> None:
+    alice = world.alice()
+    world.agent.result = {"new_layers": {"sha256:a": 200}}
+    first = await world.saved(alice)
+    world.agent.result = {
+        "new_layers": {"sha256:j": 50},
+        "joined_layers": ["sha256:a"],
+        "base": {"name": "", "digest": first["result"]["digest"]},
+    }
+    await world.saved(alice)
+    assert (await alice.get("/quota")).json()["bytes"]["used"] == 250
+    reply = await alice.delete("/images/alice/gis-course/versions/1")
+    assert reply.status_code == 200
+    assert (await alice.get("/quota")).json()["bytes"]["used"] == 50
+
+
 async def test_what_is_under_way_counts(world: World, admin: httpx.AsyncClient) -> None:
     alice = world.alice()
     world.hub.add_server("alice", "second")
