@@ -156,11 +156,9 @@ def file_source(path: str) -> BlobSource:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncIterator[bytes]]:
-        file = await asyncio.to_thread(open, path, "rb")
-        try:
+        # Not in a thread: who is cancelled meanwhile would leave it open.
+        with open(path, "rb") as file:
             yield _read(file)
-        finally:
-            await asyncio.to_thread(file.close)
 
     return opened
 

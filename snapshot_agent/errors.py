@@ -98,6 +98,10 @@ class TooManyLayers(AgentError):
     code, status = "too_many_layers", 422
 
 
+class NoRoomToJoin(AgentError):
+    code, status = "no_room_to_join", 422
+
+
 class TooMuch(AgentError):
     code, status = "too_much", 422
 

@@ -29,6 +29,8 @@ class Step:
     bytes_total: int | None = None
     started: float = 0.0
     ended: float = 0.0
+    # Of the bytes that are done, those that were so when it began.
+    before: int = 0
 
     @property
     def seconds(self) -> float:
@@ -38,6 +40,11 @@ class Step:
 
     def add(self, count: int) -> None:
         """Count bytes; called from whatever thread moves them, one at a time."""
+        self.bytes_done += count
+
+    def had(self, count: int) -> None:
+        """So many bytes were done before it began: they tell nothing of how fast it is."""
+        self.before += count
         self.bytes_done += count
 
     def expect(self, count: int) -> None:
@@ -77,7 +84,7 @@ class Status:
         self._current = STEPS.index(name)
         step = self.steps[self._current]
         step.state, step.started, step.bytes_total = "running", time.monotonic(), total
-        step.bytes_done, step.ended = 0, 0.0
+        step.bytes_done, step.before, step.ended = 0, 0, 0.0
         return step
 
     def reach(self, done: int) -> None:
@@ -109,7 +116,7 @@ class Status:
             "step": step.name,
             "bytes_done": done,
             "bytes_total": total,
-            "rate": round(done / seconds) if seconds > 0 else 0,
+            "rate": round((done - step.before) / seconds) if seconds > 0 else 0,
             "steps": [one.to_dict() for one in self.steps],
             "result": self.result,
             "error": self.error.to_dict() if self.error else None,

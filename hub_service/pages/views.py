@@ -77,6 +77,11 @@ AGENT_SENTENCES = {
         "Your desktop is unharmed. Start again from the first image, or build the image from a "
         "list of packages."
     ),
+    "no_room_to_join": sentence(
+        "Not saved: this desktop stands on so many saves that they have to become one first, and "
+        "there is no room for that. Your desktop is unharmed. Delete versions in My images that "
+        "you no longer need, or ask your administrator for more room."
+    ),
     "too_much": sentence(
         "Not saved: this desktop has changed more than one save may hold. Your desktop is "
         "unharmed. Leave large folders out, or ask an administrator for a higher limit."

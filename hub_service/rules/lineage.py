@@ -53,7 +53,9 @@ def continued(version: Version, below: Lineage) -> Lineage:
     begin = begun(version)
     found = version.details.get("packages")
     packages = None
-    joined_layers = set(version.details.get("joined_layers") or ())
+    # An agent of before tells how many they were.
+    told = version.details.get("joined_layers")
+    joined_layers = set(told if isinstance(told, list) else ())
     if found is not None and below.packages is not None:
         packages = written(joined(read(below.packages), read(found)))
     return replace(

@@ -110,7 +110,7 @@ class Commit:
             base = await self._plan()
             early = EarlyPush(self._pusher(Step("push")))
             capture = self._tools.capture.capture(self._wanted(base))
-            async with capture as events, early:
+            async with early, capture as events:
                 taken = await self._follow(events, early)
                 result = await self._push(base, taken, early)
         except asyncio.CancelledError:
@@ -162,12 +162,19 @@ class Commit:
                 layer = event.layer
                 early.add(_layer(layer).descriptor, self._folder / layer.name)
             elif isinstance(event, StepBegins):
-                if event.name == "freeze":
-                    early.pause()
-                self._status.begin(event.name, event.total)
+                self._begin(event, early)
             elif isinstance(event, StepGoesOn):
                 self._status.reach(event.done)
         raise CaptureAway("it ended before it was taken")
+
+    def _begin(self, event: StepBegins, early: EarlyPush) -> None:
+        if event.name == "freeze":
+            early.pause()
+        else:
+            # It is read from its start, perhaps once more.
+            early.forget()
+            early.resume()
+        self._status.begin(event.name, event.total)
 
     # The desktop runs from here
 
@@ -185,7 +192,7 @@ class Commit:
         step = self._status.begin("push", new_bytes)
         pusher = self._pusher(step)
         await pusher.base_layers(below)
-        there = await early.finish({blob.digest for blob in blobs}, step.add)
+        there = await early.finish({blob.digest for blob in blobs}, step)
         await pusher.new_layers(
             [
                 (_layer(blob).descriptor, self._folder / blob.name)

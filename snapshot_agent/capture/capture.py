@@ -18,7 +18,7 @@ from snapshot_agent.capture.containerd import Containerd
 from snapshot_agent.capture.freeze import Freezer, Hold
 from snapshot_agent.capture.ground import Ground
 from snapshot_agent.capture.join import Join, Joined
-from snapshot_agent.capture.joining import Plan
+from snapshot_agent.capture.joining import Plan, tell_unjoined
 from snapshot_agent.capture.layers import Blobs, LayerWriters
 from snapshot_agent.capture.survey import LeftOut
 from snapshot_agent.capture.taking import Anew, Taking, Unjoined
@@ -98,6 +98,7 @@ class Capture:
         self._kept = kept
         self._surveyed = surveyed
         self._denied: set[tuple[int, int]] = set()
+        self._bare: set[tuple[int, int]] = set()
         self._left_out = LeftOut()
         self._changed_while_saved: dict[str, None] = {}
         self._hold = Hold()
@@ -154,6 +155,9 @@ class Capture:
                     self._still(spool, status, walker, file.index, root.fd)
                 finally:
                     root.close()
+            if self._taking.bare:
+                self._bare |= self._taking.bare
+                raise Anew("what was saved before")
         except BaseException:
             file.close()
             raise
@@ -175,17 +179,13 @@ class Capture:
             self._check,
             self._written,
         )
-        done = join.run(spool, step, self._denied)
+        done = join.run(spool, step, self._denied | self._bare)
         if done is None:
             self._plan = self._plan.without()
         return done or Joined()
 
     def _unjoin(self, spool: Spool, why: str) -> None:
-        log.warning(
-            "the layers of earlier saves stay as they are container=%s: %s",
-            self._desktop.container_id,
-            why,
-        )
+        tell_unjoined(self._desktop, why)
         for blob, _ in self._joined.blobs:
             spool.drop(blob.path.name)
         self._plan, self._joined = self._plan.without(), Joined()
@@ -197,8 +197,7 @@ class Capture:
             self._rules.home,
             joined=self._joined,
             may_unjoin=not self._plan.needed,
-            kept_used=self._kept_used,
-            denied=self._denied,
+            kept=kept,
         )
         if kept is None or self._surveyed is None:
             self._left_out = LeftOut(volumes(self._desktop.mounts))
@@ -236,6 +235,7 @@ class Capture:
                 refused,
                 kept.whole if kept is not None else len(layers),
                 self._joined.gone,
+                self._taking.deleted_again,
                 self._joined.bytes,
                 self._plan,
             ),

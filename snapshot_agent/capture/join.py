@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from snapshot_agent.capture.capture_settings import CaptureSettings
 from snapshot_agent.capture.container import Desktop
 from snapshot_agent.capture.ground import joined_layers
-from snapshot_agent.capture.joining import CANNOT, Plan
+from snapshot_agent.capture.joining import CANNOT, Plan, tell_unjoined
 from snapshot_agent.capture.layers import Blobs, LayerWriters
 from snapshot_agent.exclusions import Rules
 from snapshot_agent.failures import is_full
@@ -18,8 +17,6 @@ from snapshot_agent.tree.changes import Change, LeaveOut
 from snapshot_agent.tree.joined import CannotJoin, Gone
 from snapshot_agent.tree.layer import SecretInStream, TarWriter
 from snapshot_agent.tree.spool import Blob, Spool
-
-log = logging.getLogger(__name__)
 
 # They are in the image already.
 _ANY_SIZE = 1 << 62
@@ -66,27 +63,23 @@ class Join:
         self._written = written
 
     def run(
-        self, spool: Spool, step: Step, secret: set[tuple[int, int]]
+        self, spool: Spool, step: Step, bare: set[tuple[int, int]]
     ) -> Joined | None:
         """Write it; None when it cannot be done.
 
-        The desktop's own files that are left out for a secret in them are in `secret`.
+        The desktop's own files that are left out, for a secret in them mostly, are in `bare`.
         """
         denied: set[tuple[int, int]] = set()
         for _ in range(_MOST_RESTARTS):
             try:
-                return self._once(spool, step, secret, denied)
+                return self._once(spool, step, bare, denied)
             except SecretInStream as found:
                 denied.add(found.identity)
             except CANNOT as error:
                 if self._plan.needed and is_full(error):
                     # Another node, or a larger spool, may have room for it.
                     raise
-                log.warning(
-                    "the layers of earlier saves stay as they are container=%s: %r",
-                    self._desktop.container_id,
-                    error,
-                )
+                tell_unjoined(self._desktop, repr(error))
                 return None
         return None
 
@@ -94,7 +87,7 @@ class Join:
         self,
         spool: Spool,
         step: Step,
-        secret: set[tuple[int, int]],
+        bare: set[tuple[int, int]],
         denied: set[tuple[int, int]],
     ) -> Joined:
         refused: dict[str, tuple[str, int]] = {}
@@ -110,9 +103,7 @@ class Join:
 
         writers = self._writers(spool, step, denied, leave_out)
         plan, settings = self._plan, self._settings
-        opened = joined_layers(
-            self._desktop, plan.layers, self._rules, settings, secret
-        )
+        opened = joined_layers(self._desktop, plan.layers, self._rules, settings, bare)
         try:
             with opened as layers:
                 blobs = writers.write(layers.walk(), take, "joined", plan.apparent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from snapshot_agent.capture.capture_settings import CaptureSettings
 from snapshot_agent.capture.container import Desktop
 from snapshot_agent.capture.ground import joined_layers
-from snapshot_agent.errors import SAFE, TooManyLayers
+from snapshot_agent.errors import SAFE, NoRoomToJoin, TooManyLayers
 from snapshot_agent.exclusions import Rules
 from snapshot_agent.image_spec import saved_layers
 from snapshot_agent.tree.changes import Change, Kind, size_of
@@ -26,13 +27,15 @@ MOST_SAVES = 8
 # So much of what earlier saves have written is replaced by now, or deleted.
 DEAD_SHARE = 0.3
 
-# What is joined, what was read while the desktop ran, and what changed until it stood still.
-LAYERS_OF_A_SAVE = 32
+# What was read while the desktop ran, and what changed until it stood still.
+LAYERS_OF_A_SAVE = 24
+# What the layers of earlier saves become.
+_LAYERS_OF_A_JOIN = 8
 # Docker starts nothing above 125 layers, and containerd is tested with 128: room for builds on top.
 MOST_LAYERS = 100
 
-# Of files with several names, each is 370 bytes of memory until its layers are written: those of
-# a home are among the home defaults again.
+# Files with several names: each is 370 bytes of memory until its layer is written. All those of a
+# home are among the home defaults again.
 _MOST_LINKED = 300_000
 
 # What is no reason to break off a save: it does without.
@@ -100,18 +103,22 @@ class Joining:
         """What becomes one; `fits` tells whether so many bytes and entries more are allowed."""
         if not 0 < self._layers < self._none.depth:
             return self._none.without()
-        if self._none.depth - self._layers + LAYERS_OF_A_SAVE > MOST_LAYERS:
+        left = self._none.depth - self._layers + _LAYERS_OF_A_JOIN
+        if left + LAYERS_OF_A_SAVE > MOST_LAYERS:
             raise _too_many(self._none.depth)
         try:
             plan = self._look()
             if not self._wanted(plan):
                 return self._none
         except CANNOT as error:
-            self._tell(repr(error))
+            tell_unjoined(self._desktop, repr(error))
             return self._none.without()
         if not fits(plan.bytes, plan.entries):
-            self._tell("there is no room for it, or it is more than one save may hold")
-            return self._none.without()
+            if self._none.needed:
+                raise _no_room(self._none.depth, plan.bytes)
+            why = "there is no room for it, or it is more than one save may hold"
+            tell_unjoined(self._desktop, why)
+            return self._none
         return plan
 
     def _wanted(self, plan: Plan) -> bool:
@@ -121,19 +128,15 @@ class Joining:
 
     def _look(self) -> Plan:
         total = apparent = entries = 0
-        linked = 0.0
         desktop, rules, settings = self._desktop, self._rules, self._settings
         with joined_layers(desktop, self._layers, rules, settings) as layers:
+            once = _Once()
             for change in self._walked(layers):
                 entries += 1
-                found = change.stat
-                if change.kind is Kind.FILE and found is not None:
-                    # A file of the home is met twice.
-                    total += size_of(found) // found.st_nlink
-                    apparent += found.st_size // found.st_nlink
-                    linked += found.st_nlink > 1 and 1 / found.st_nlink
-        if linked > _MOST_LINKED:
-            raise CannotJoin("too many of the files have several names")
+                found = once.file(change)
+                if found is not None:
+                    total += size_of(found)
+                    apparent += found.st_size
         return Plan(self._none.depth, self._layers, total, apparent, entries)
 
     def _written(self) -> int:
@@ -142,10 +145,10 @@ class Joining:
         with LowerView([]) as nothing:
             for path in self._desktop.lowers[: self._layers]:
                 with JoinedLayers([path], nothing) as layer:
+                    once = _Once()
                     for change in self._walked(layer):
-                        found = change.stat
-                        if change.kind is Kind.FILE and found is not None:
-                            total += size_of(found) // found.st_nlink
+                        found = once.file(change)
+                        total += 0 if found is None else size_of(found)
         return total
 
     def _walked(self, layers: JoinedLayers) -> Iterator[Change]:
@@ -153,12 +156,45 @@ class Joining:
             self._check()
             yield change
 
-    def _tell(self, why: str) -> None:
-        log.warning(
-            "the layers of earlier saves stay as they are container=%s: %s",
-            self._desktop.container_id,
-            why,
-        )
+
+def tell_unjoined(desktop: Desktop, why: str) -> None:
+    """Say why the layers of earlier saves are not joined."""
+    log.warning(
+        "the layers of earlier saves stay as they are container=%s: %s",
+        desktop.container_id,
+        why,
+    )
+
+
+class _Once:
+    """Files, each counted once whatever names it has; CannotJoin when too many have several."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def file(self, change: Change) -> os.stat_result | None:
+        """The status of a file that comes for the first time, None for all else."""
+        found = change.stat
+        if change.kind is not Kind.FILE or found is None:
+            return None
+        if found.st_nlink > 1:
+            if found.st_ino in self._seen:
+                return None
+            self._seen.add(found.st_ino)
+            if len(self._seen) > _MOST_LINKED:
+                raise CannotJoin("too many files have several names")
+        return found
+
+
+def _no_room(depth: int, size: int) -> NoRoomToJoin:
+    return NoRoomToJoin(
+        f"The image that this desktop was started from has {depth} layers, so those of earlier "
+        f"saves have to become one first, and there is no room for their {size:,} bytes. {SAFE} "
+        "Nothing was saved. Delete versions that you no longer need, or ask an administrator for "
+        "more room.",
+        layers=depth,
+        bytes=size,
+    )
 
 
 def _too_many(depth: int) -> TooManyLayers:

@@ -14,7 +14,7 @@ from snapshot_agent.tree.spool import Blob, LayerFile, Spool
 # Never many, however much there is: each one is a layer of every image on top.
 _MOST_PARTS = 4
 # These are written side by side, and each has a compressor's memory.
-_MOST_LINKED = 2
+_MOST_LINKED_PARTS = 2
 
 # Each with the bytes of files in it.
 Blobs = list[tuple[Blob, int]]
@@ -84,7 +84,7 @@ class LayerWriters:
             return layer, self.writer(layer)
 
         size = max(self._settings.layer_bytes, expected // _MOST_PARTS)
-        linked = _MOST_LINKED if expected > size else 1
+        linked = _MOST_LINKED_PARTS if expected > size else 1
         layers = SplitLayers(opened, take, size, linked, self._written)
         try:
             for change in changes:

@@ -8,6 +8,7 @@ from snapshot_agent.exclusions import deleted_by_programs, printable
 from snapshot_agent.tree.changes import Change, Kind
 from snapshot_agent.tree.home_defaults import HomeDefaults
 from snapshot_agent.tree.joined import Gone
+from snapshot_agent.tree.kept import Kept
 from snapshot_agent.tree.layer import TarWriter
 from snapshot_agent.tree.lower import Kind as LowerKind
 
@@ -26,8 +27,7 @@ class Unjoined(Exception):
 class Taking:
     """Writes the changes of one reading, each to all its places.
 
-    Raises Anew or Unjoined when what comes does not go with what is written already: before
-    that it adds to `denied` the inode that must hide nothing of what was joined the next time.
+    Raises Anew or Unjoined when what comes does not go with what is written already.
     """
 
     def __init__(
@@ -38,13 +38,11 @@ class Taking:
         *,
         joined: Joined,
         may_unjoin: bool,
-        kept_used: bool,
-        denied: set[tuple[int, int]],
+        kept: Kept | None,
     ) -> None:
         """What it writes lies on what the layers of earlier saves have become, `joined`.
 
-        With `kept_used` also on the layers of an earlier save of this desktop. `denied` inodes
-        have a secret in them.
+        And on the layers of an earlier save of this desktop, if one was `kept`.
         """
         self.refused = dict(joined.refused)
         """What was left out for what is in it, with the reason and the bytes."""
@@ -52,15 +50,17 @@ class Taking:
         """How many files came out of which the layers before had nothing."""
         self.last = False
         """True when nothing looks again at what could not be taken as it was found."""
+        self.bare: set[tuple[int, int]] = set()
+        """Inodes that were not taken, though something that was joined lies below them, and is
+        not written: all has to be read anew, and they hide nothing then."""
+        self.deleted_again = Gone() if kept is None else kept.deleted_again
+        """Where what was deleted in the home was deleted again."""
         self._ground = ground
         self._defaults = defaults
         self._home = home
         self._gone = joined.gone
         self._may_unjoin = may_unjoin
-        self._kept_used = kept_used
-        self._denied = denied
-        # Where what was deleted in the home was deleted again.
-        self._deleted_again = Gone()
+        self._kept_used = kept is not None
 
     def refuse(self, path: str, reason: str, size: int) -> None:
         self.refused[path] = reason, size
@@ -84,7 +84,7 @@ class Taking:
         if again is not None and not self._of_nothing(change, again):
             self._add_again(writer, change, again)
             if change.kind is Kind.WHITEOUT:
-                self._deleted_again.add(again)
+                self.deleted_again.add(again)
 
     def _add_again(self, writer: TarWriter, change: Change, again: str) -> None:
         """Below the folders that it is in, which may be the person's own."""
@@ -124,8 +124,7 @@ class Taking:
         if self._may_unjoin and (change.settled or self.last):
             raise Unjoined(f"{printable(change.path)} is left out")
         if change.settled and change.stat is not None:
-            self._denied.add((change.stat.st_dev, change.stat.st_ino))
-            raise Anew(change.path)
+            self.bare.add((change.stat.st_dev, change.stat.st_ino))
 
     def _check_shown(self, change: Change, again: str | None) -> None:
         """A folder that came over one of the image meanwhile shows what is below it again."""
@@ -134,18 +133,15 @@ class Taking:
         if frame is not None and not frame.hidden:
             places.append(change.path)
         for place in places:
-            if place is None or not self._is_missing(place):
+            if place is None:
                 continue
-            if self._ground.shows_through(place):
-                if place in self._deleted_again:
-                    raise Anew(place)
-                raise Unjoined(f"{printable(place)} was changed meanwhile")
-
-    def _is_missing(self, place: str) -> bool:
-        """True for what the image has there, and the layers so far have hidden or left out."""
-        if place in self._deleted_again:
-            return True
-        return self._may_unjoin and place in self._gone
+            deleted, gone = place in self.deleted_again, place in self._gone
+            if not (deleted or gone) or not self._ground.shows_through(place):
+                continue
+            if deleted or not self._may_unjoin:
+                # Joining once more, it is seen that the folder is there.
+                raise Anew(place)
+            raise Unjoined(f"{printable(place)} was changed meanwhile")
 
     def _deletes(self, change: Change) -> bool:
         """True for the end of something that the layers so far have."""

@@ -69,10 +69,17 @@ class Kept:
     whole: int
     # What these layers have nothing of, though the image that the desktop stands on has.
     gone: Gone = field(default_factory=Gone)
+    # Where these layers have deleted again what was deleted in the home.
+    deleted_again: Gone = field(default_factory=Gone)
     # How many bytes of these layers are what the layers of earlier saves have become.
     joined_bytes: int = 0
     # What was decided for them, and holds for the next save as well.
     plan: object = None
+
+    @property
+    def paths(self) -> int:
+        """How many of them are remembered, besides the index."""
+        return len(self.gone) + len(self.deleted_again)
 
     def wasteful(self, live: int) -> bool:
         """True when too many were added, or too much of all is dead; `live` bytes are not."""
@@ -127,7 +134,7 @@ class KeptSaves:
     def put(self, kept: Kept) -> None:
         """Keep it, unless it is too large."""
         index = kept.file.index
-        most = max(index.directories, len(kept.gone))
+        most = max(index.directories, kept.paths)
         if index.size > _MOST_BYTES or most > _MOST_DIRECTORIES:
             return kept.close()
         with self._lock:
@@ -157,7 +164,7 @@ class KeptSaves:
     def _directories(self) -> int:
         """Each of them is in memory, some 300 bytes; a path that is gone is less."""
         return sum(
-            one.file.index.directories + len(one.gone) for one in self._kept.values()
+            one.file.index.directories + one.paths for one in self._kept.values()
         )
 
     def _pop(self, container_id: str) -> Kept | None:

@@ -81,24 +81,47 @@ async def test_nothing_moves_while_the_desktop_stands_still(
             async with asyncio.timeout(0.3):
                 await arrival(registry, found.digest)
         early.resume()
-        assert await early.finish([], lambda count: None) == {found.digest}
+        await arrival(registry, found.digest)
         assert sent(registry) == {found.digest}
 
 
-async def test_the_push_goes_on_from_where_it_is(
-    pusher: Pusher, registry: FakeRegistry, tmp_path: Path
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_at_the_end_only_what_is_wanted_and_on_its_way_is_waited_for(
+    wanted: bool, pusher: Pusher, registry: FakeRegistry, tmp_path: Path
 ) -> None:
     first, second = layer(tmp_path, "first"), layer(tmp_path, "second", 3_000_000)
-    other, told = layer(tmp_path, "of no image"), list[int]()
+    third, step = layer(tmp_path, "third"), Step("push")
     async with EarlyPush(pusher) as early:
         early.add(*first)
         await arrival(registry, first[0].digest)
-        early.pause()
-        early.add(*other)
         early.add(*second)
+        early.add(*third)
+        async with asyncio.timeout(20):
+            while not registry.uploads:
+                await asyncio.sleep(0.001)
+        early.pause()
+        parts = {first[0].digest, *([second[0].digest] if wanted else [])}
+        ending = asyncio.create_task(early.finish(parts, step))
+        await asyncio.sleep(0)
         early.resume()
-        await early.finish({first[0].digest, second[0].digest}, told.append)
-    assert told[0] >= first[0].size and sum(told) == first[0].size + second[0].size
+        assert await ending >= parts
+    assert sent(registry) >= parts and third[0].digest not in sent(registry)
+    assert step.bytes_done == first[0].size + (second[0].size if wanted else 0)
+    assert not registry.uploads
+
+
+async def test_when_it_is_read_again_nothing_of_before_goes_on(
+    pusher: Pusher, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    old, new = layer(tmp_path, "old"), layer(tmp_path, "new")
+    async with EarlyPush(pusher) as early:
+        early.pause()
+        early.add(*old)
+        early.forget()
+        early.resume()
+        early.add(*new)
+        await arrival(registry, new[0].digest)
+        assert sent(registry) == {new[0].digest}
 
 
 async def test_a_save_that_ends_leaves_no_upload_open(
@@ -107,9 +130,7 @@ async def test_a_save_that_ends_leaves_no_upload_open(
     async with EarlyPush(pusher) as early:
         early.pause()
         early.add(*layer(tmp_path, "one"))
-        async with asyncio.timeout(20):
-            while not registry.uploads:
-                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
     assert not registry.uploads and not sent(registry)
 
 
@@ -125,12 +146,13 @@ async def test_what_is_gone_or_refused_is_left_to_the_push(
     async with EarlyPush(pusher) as early:
         for one in (refused, gone, other, last):
             early.add(*one)
-        told: list[int] = []
+        await arrival(registry, last[0].digest)
+        step = Step("push")
         wanted = {refused[0].digest, last[0].digest}
-        assert await early.finish(wanted, told.append) == {last[0].digest}
+        assert await early.finish(wanted, step) == {last[0].digest}
     assert sent(registry) == {last[0].digest}
     # Of what did not arrive nothing counts.
-    assert sum(told) == last[0].size
+    assert (step.bytes_done, step.before) == (last[0].size, last[0].size)
     assert not registry.uploads
     await pusher.new_layers([refused])
     assert refused[0].digest in sent(registry)

@@ -54,7 +54,7 @@ def saved(sessions: Sessions) -> Iterator[Overlay]:
 
 def deepen(sessions: Sessions) -> None:
     """So many layers that none can be added unless they are joined."""
-    for _ in range(MOST_LAYERS - 30):
+    for _ in range(MOST_LAYERS - 20):
         sessions.lowers.insert(0, sessions.folder("l"))
 
 
@@ -173,6 +173,67 @@ def test_a_folder_that_becomes_the_persons_own_meanwhile(
         lowers = sessions.lowers[captured.joined :]
         got = rebuilt(lowers, sessions.folder("r"), layers)
         assert (got / DEFAULTS / "folder/file").read_text() == "saved"
+
+
+def test_an_own_folder_where_no_more_layers_fit(sessions: Sessions) -> None:
+    """It is joined once more, and seen then."""
+    with saved(sessions) as mounted:
+        (mounted.merged / HOME / "folder").mkdir()
+        (mounted.merged / HOME / "folder/file").write_text("saved")
+    deepen(sessions)
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            (mounted.merged / DEFAULTS / "folder").chmod(0o700)
+
+    with sessions.desktop() as mounted:
+        shutil.rmtree(mounted.merged / HOME / "folder")
+        captured, layers = sessions.save(mounted, joined=True, check=check)
+        captured.kept.close()
+        assert captured.joined and looks > 5
+        lowers = sessions.lowers[captured.joined :]
+        got = rebuilt(lowers, sessions.folder("r"), layers)
+        assert (got / DEFAULTS / "folder/file").read_text() == "saved"
+
+
+def test_an_own_folder_over_what_an_earlier_save_has_deleted(
+    sessions: Sessions,
+) -> None:
+    (sessions.lowers[0] / HOME / "folder").mkdir()
+    (sessions.lowers[0] / DEFAULTS / "folder").mkdir()
+    (sessions.lowers[0] / DEFAULTS / "folder/file").write_text("of the image")
+    with sessions.desktop() as mounted:
+        (mounted.merged / HOME / "folder").rmdir()
+        first, layers = sessions.save(mounted)
+        assert any(f"{DEFAULTS}/.wh.folder" in names_in(layer) for layer in layers)
+        (mounted.merged / DEFAULTS / "folder").chmod(0o700)
+        captured, layers = sessions.save(mounted, kept=first.kept)
+        captured.kept.close()
+        assert not captured.earlier
+        got = rebuilt(sessions.lowers, sessions.folder("r"), layers)
+        assert (got / DEFAULTS / "folder/file").read_text() == "of the image"
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_all_that_is_left_out_leaves_what_was_saved_in_one_more_reading(
+    count: int, sessions: Sessions
+) -> None:
+    with saved(sessions) as mounted:
+        for number in range(count):
+            (mounted.merged / f"opt/{number}").write_text("before")
+    deepen(sessions)
+    with sessions.desktop() as mounted:
+        for number in range(count):
+            (mounted.merged / f"opt/{number}").write_bytes(TOKEN)
+        captured, layers = sessions.save(mounted, joined=True, canaries=(TOKEN,))
+        captured.kept.close()
+        lowers = sessions.lowers[captured.joined :]
+        got = rebuilt(lowers, sessions.folder("r"), layers)
+        for number in range(count):
+            assert (got / f"opt/{number}").read_text() == "before"
 
 
 def test_an_emptied_folder_below_a_volume_stays_empty(sessions: Sessions) -> None:

@@ -84,6 +84,10 @@ def greeting(jupyter: JupyterServer, headers: dict[str, str]) -> bytes:
             return bytes(message) if isinstance(message, bytes) else b""
         finally:
             socket.close()
+            # Until the other side has said so too: else the connection outlives the loop.
+            async with asyncio.timeout(10):
+                while await socket.read_message() is not None:
+                    pass
 
     return asyncio.run(first())
 
