@@ -294,6 +294,13 @@ class ServiceSettings(Application):
             raise TraitError(f"scan_exceptions: {error}") from error
         return found
 
+    @validate("hub_prefix")
+    def _check_hub_prefix(self, proposal: Bunch) -> str:
+        found = str(proposal["value"])
+        if not (found.startswith("/") and found.endswith("/")):
+            raise TraitError(f"hub_prefix: {found!r} does not begin and end with /")
+        return found
+
     @default("kubeflow_gateway_secret")
     def _default_gateway_secret(self) -> str:
         return os.environ.get("GATEWAY_SECRET", "")

@@ -278,6 +278,7 @@ def test_the_saved_desktop_starts_as_the_notebook(
     page = visit(ALICE)
     page.goto(PAGES)
     reference = image_of(page, ALICE, "gis-course")["active_version"]["reference"]
+    # Where people are, an account of the registry that may only read takes its place.
     pull = kubeflow.cluster.get("secret", "registry-pull")
     pull["metadata"] = {"name": "registry-pull"}
     profile = kubeflow.profile

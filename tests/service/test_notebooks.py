@@ -342,6 +342,12 @@ async def test_the_pages_offer_what_there_is(world: World) -> None:
     assert style and (await alice.get(world.url + style[1])).status_code == 200
 
 
+@pytest.mark.parametrize("prefix", ["", "hub/", "/hub"])
+def test_a_hub_is_somewhere(prefix: str) -> None:
+    with pytest.raises(TraitError):
+        HubService(hub_prefix=prefix)
+
+
 @pytest.mark.parametrize("secret", ["", "short"])
 async def test_without_a_secret_it_does_not_start(secret: str) -> None:
     app = HubService(auth="kubeflow", kubeflow_gateway_secret=secret)
