@@ -114,7 +114,12 @@ export interface Job {
   message: string | null;
   error: ErrorInfo | null;
   /** At the end of a save that went well; more is in it than is told here. */
-  result: { unchanged?: boolean; kept_layers?: number; changed_while_saved?: string[] } | null;
+  result: {
+    unchanged?: boolean;
+    kept_layers?: number;
+    joined_layers?: string[];
+    changed_while_saved?: string[];
+  } | null;
   created: string;
   ended: string | null;
   /** Kept for its owner, who makes it active when they like. */

@@ -233,8 +233,12 @@ async def test_one_thing_is_spoken_of_as_one(world: World) -> None:
     assert "1 image, " in (await client.get("admin/images")).text
     page = (await client.get("images/alice/gis/versions/1")).text
     assert "1 MB in 1 file or folder · compared" in page
+    assert "have become one" not in page
     page = (await client.get("images/alice/gis")).text
     assert "Delete GIS, which frees up to " in page
-    catalogue.add_version("alice", "gis", "GIS", version(2))
+    joined = dataclasses.replace(version(2), details={"joined_layers": ["sha256:a"]})
+    catalogue.add_version("alice", "gis", "GIS", joined)
+    page = (await client.get("images/alice/gis/versions/2")).text
+    assert "The layers of earlier saves have become one" in page
     page = (await client.get("images/alice/gis")).text
     assert "Delete GIS with its 2 versions, which frees up to " in page

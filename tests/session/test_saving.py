@@ -129,6 +129,10 @@ def test_a_new_image_has_no_version_before_to_go_on_with(
     [
         ({"unchanged": True}, "Nothing had changed since it was saved before"),
         ({"kept_layers": 2}, "Only what was new since the save before went"),
+        (
+            {"joined_layers": ["sha256:a"]},
+            "the layers of earlier saves have become one",
+        ),
         ({"changed_while_saved": ["/var/log/x"]}, "/var/log/x was being written"),
         ({"changed_while_saved": ["/a", "/b"]}, "2 files were being written"),
     ],

@@ -94,10 +94,15 @@ export function testText(job: Job): string {
   return passed ? t("test_passed") : "";
 }
 
+function sentKey(result: Job["result"]) {
+  if (result?.kept_layers) return "sent_new";
+  return result?.joined_layers?.length ? "sent_joined" : "sent";
+}
+
 export function sentText(job: Job): string {
   if (job.result?.unchanged) return t("unchanged_note");
   if (!job.bytes_total) return "";
-  return t(job.result?.kept_layers ? "sent_new" : "sent", { bytes: bytes(job.bytes_total) });
+  return t(sentKey(job.result), { bytes: bytes(job.bytes_total) });
 }
 
 // Files that a program wrote to all the time: what is in the image may be half of a change.
