@@ -71,6 +71,10 @@ class Desktop:
             self.address + path, headers=headers, timeout=90, follow_redirects=True
         )
 
+    def _is_started(self) -> bool:
+        assert self._process.poll() is None, self.log[-3000:]
+        return "run-image: opening" in self.log
+
     def is_ready(self) -> bool:
         """The desktop can be shown."""
         assert self._process.poll() is None, self.log[-3000:]
@@ -82,7 +86,7 @@ class Desktop:
 
     def wait_until_ready(self) -> None:
         """Building and unpacking may take minutes the first time; `began` is after them."""
-        wait_for("the container", lambda: "run-image: opening" in self.log, 1500)
+        wait_for("the container", self._is_started, 1500)
         self.began = time.time()
         wait_for("the desktop", self.is_ready, 120)
 
