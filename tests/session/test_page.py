@@ -74,6 +74,17 @@ def test_the_desktop_is_ready_when_the_vnc_server_greets(
     assert (answer["ready"], answer["step"]) == (False, "session")
 
 
+def test_who_only_looks_whether_it_is_there_locks_nobody_out(
+    vnc: XServer, jupyter: JupyterServer
+) -> None:
+    """A start may be slow, and several pages wait for it."""
+    for _ in range(12):
+        assert jupyter.client.get("desktop-save/ready").json()["ready"] is True
+    signed_in = {"Authorization": f"token {PASSWORD_TOKEN}"}
+    # With an older version it would say that it lets nobody in.
+    assert greeting(jupyter, signed_in).startswith(b"RFB 003.008")
+
+
 def greeting(jupyter: JupyterServer, headers: dict[str, str]) -> bytes:
     url = str(jupyter.client.base_url).replace("http", "ws") + "desktop-vnc/"
 

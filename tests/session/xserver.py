@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
+
+IMAGE = Path(__file__).parents[2] / "images/base/rootfs"
+SCRIPT = (IMAGE / "usr/local/lib/desktop/run-display").read_text()
+ACCESS = re.findall(r"-(?:SecurityTypes \S+|UseBlacklist=\S+)", SCRIPT)
+"""Who may connect, as in the image."""
 
 
 class XServer:
@@ -16,7 +22,8 @@ class XServer:
         socket.unlink(missing_ok=True)
         read, write = os.pipe()
         command = ["Xvnc", "-displayfd", str(write), "-rfbunixpath", str(socket)]
-        command += ["-rfbport", "-1", "-SecurityTypes", "None", "-geometry", "1024x600"]
+        command += ["-rfbport", "-1", *" ".join(ACCESS).split()]
+        command += ["-geometry", "1024x600"]
         command += [
             "-depth",
             "24",

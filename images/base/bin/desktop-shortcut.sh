@@ -13,6 +13,6 @@ for name in "$@"; do
   for home in /home/jovyan /home_nbuser_default; do
     [ -d "$home" ] || continue
     mkdir -p "$home/Desktop"
-    install -m 0755 -o jovyan -g users "$entry" "$home/Desktop/$name.desktop"
+    install -m 0775 -o jovyan -g users "$entry" "$home/Desktop/$name.desktop"
   done
 done
