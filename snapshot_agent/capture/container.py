@@ -263,8 +263,7 @@ def unsupported(error: Strange | TooManyNames) -> AgentError:
     path = printable(str(error))
     return TooMuch(
         f"The folder {path} holds more than {MOST_NAMES:,} files, which is more than a save can "
-        f"look at in one folder. {SAFE} Nothing was saved. Put them into several folders, or "
-        "leave out that one.",
+        f"look at in one folder. {SAFE} Nothing was saved. Put them into several folders.",
         path=path,
         most=MOST_NAMES,
     )

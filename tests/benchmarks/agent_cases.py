@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from snapshot_agent.capture.joining import MOST_SAVES
 from tests.conformance.agents import Agent
 from tests.conformance.nodes import Node, real_node, run
 from tests.conformance.programs import running_programs
@@ -75,20 +76,20 @@ class Bench:
 
     @contextmanager
     def desk(
-        self, name: str, entries: int = 2000, size: int = 40 * MEGA
+        self, name: str, entries: int = 2000, size: int = 40 * MEGA, saves: int = 0
     ) -> Iterator[Desk]:
-        """A desktop on an image of so many entries and bytes."""
+        """A desktop on an image of so many entries and bytes, or that these saves made."""
         folder = self.folder / name
         folder.mkdir()
         binary = find_registry()
         busybox = shutil.which("busybox")
         assert binary is not None and busybox is not None
-        layers = _BIG_LAYERS if entries > 10_000 else 2
+        layers = saves or (_BIG_LAYERS if entries > 10_000 else 2)
         trees = [
             self.material.tree(1000 + one, entries // layers, size // layers)
             for one in range(layers)
         ]
-        image = base_image(trees, Path(busybox))
+        image = base_image(trees, Path(busybox), saved=bool(saves))
         with real_registry(folder, binary) as registry:
             with real_node(folder, image, {}) as node:
                 (folder / "image.tar").unlink()
@@ -96,11 +97,11 @@ class Bench:
         shutil.rmtree(folder)
 
     @asynccontextmanager
-    async def agent(self, desk: Desk) -> AsyncIterator[Agent]:
+    async def agent(self, desk: Desk, **traits: Any) -> AsyncIterator[Agent]:
         """A fresh agent: nothing is known of earlier saves."""
         folder = desk.round()
         async with running_programs(
-            desk.node, desk.registry, folder, kept_saves=16
+            desk.node, desk.registry, folder, **traits
         ) as programs:
             # A program that has been running for days has loaded everything that it needs.
             await programs.agent.http.post(
@@ -253,9 +254,14 @@ def _freeze_of(log: str) -> tuple[float, float]:
 
 
 async def second(bench: Bench) -> None:
-    """5 MB more, after a save of 700 MB, and nothing more after that."""
+    """5 MB more, after a save of 700 MB or more, and nothing more after that."""
+    await _second(bench, "700 MB", 7000, 700 * MEGA)
+    await _second(bench, "1.2 GB, 44k entries", 44_000, 1200 * MEGA)
+
+
+async def _second(bench: Bench, case: str, entries: int, size: int) -> None:
     with bench.desk("second") as desk:
-        write(desk.node.merged, bench.material.tree(11, 7000, 700 * MEGA))
+        write(desk.node.merged, bench.material.tree(11, entries, size))
         firsts, seconds, nothing = [], [], []
         for number in range(bench.rounds):
             async with bench.agent(desk) as agent:
@@ -267,11 +273,36 @@ async def second(bench: Bench) -> None:
                 nothing.append((await bench.save(agent, name))["clock"])
     mine, other = statistics.median(seconds), statistics.median(firsts)
     bench.row(
-        "second save after 5 MB more, first save 700 MB",
+        f"second save after 5 MB more, first save {case}",
         f"{mine:.2f} s (nothing more: {statistics.median(nothing):.2f} s)",
         f"first save: {other:.2f} s",
         f"{other / mine:.1f} × faster",
         "≤ 1 s",
+    )
+
+
+async def joined(bench: Bench) -> None:
+    """5 MB changed on nine saves, which become one, beside the same with these left alone."""
+    count = MOST_SAVES + 1
+    with bench.desk("joined", 7000, 700 * MEGA, saves=count) as desk:
+        write(desk.node.merged, bench.material.tree(13, 60, 5 * MEGA))
+        times: dict[bool, list[float]] = {False: [], True: []}
+        async with bench.agent(desk, join_saves=False) as agent:
+            # The base's layers come into the mirror once in the life of a registry.
+            await bench.save(agent)
+        for _ in range(bench.rounds):
+            for join, found in times.items():
+                async with bench.agent(desk, join_saves=join) as agent:
+                    result = await bench.save(agent)
+                assert len(result["joined_layers"]) == (count if join else 0)
+                found.append(result["clock"])
+    mine, other = statistics.median(times[True]), statistics.median(times[False])
+    bench.row(
+        f"5 MB changed on {count} saves of 700 MB in all, 7k entries, which become one",
+        f"{mine:.2f} s",
+        f"{other:.2f} s (left alone)",
+        "",
+        "",
     )
 
 
@@ -316,6 +347,7 @@ CASES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "many": many,
     "freeze": freeze,
     "second": second,
+    "joined": joined,
     "pull": pull,
     "big": big_image,
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from oci.manifest import OCI_CONFIG, OCI_LAYER_ZSTD, OCI_MANIFEST
+from snapshot_agent.image_spec import CREATED_BY
 from tests.images import Image
 
 # Programs, libraries, scripts and documents of this machine: their bytes are what is mixed.
@@ -99,8 +100,13 @@ def write(root: Path, entries: Iterator[Entry]) -> None:
             path.symlink_to(entry.data.decode())
 
 
-def base_image(layers: list[Iterator[Entry]], busybox: Path) -> Image:
-    """An image with these layers over one with busybox; compressed as fast as may be."""
+def base_image(
+    layers: list[Iterator[Entry]], busybox: Path, saved: bool = False
+) -> Image:
+    """An image with these layers over one with busybox; compressed as fast as may be.
+
+    With `saved` each of them is a save of a desktop.
+    """
     packed = [_layer(iter([Entry("bin/busybox", "file", busybox.read_bytes())]))]
     packed += [_layer(layer) for layer in layers]
     config = json.dumps(
@@ -112,6 +118,11 @@ def base_image(layers: list[Iterator[Entry]], busybox: Path) -> Image:
                 "Cmd": ["/bin/busybox", "sleep", "1000000"],
             },
             "rootfs": {"type": "layers", "diff_ids": [one[0] for one in packed]},
+            "history": [{"created_by": "a build"}]
+            + [
+                {"created_by": CREATED_BY if saved else "a build", "created": str(one)}
+                for one in range(len(layers))
+            ],
         }
     ).encode()
     blobs = [one[1] for one in packed]

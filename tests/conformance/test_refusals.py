@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from snapshot_agent.tree.frame import MOST_NAMES
 from tests.images import Image
 
 from .agents import Agent, client, running_agent
@@ -118,8 +120,6 @@ async def test_a_base_that_is_not_the_one_below(agent: Agent, node: Node) -> Non
 
 
 async def test_a_redirected_directory_is_refused(agent: Agent, node: Node) -> None:
-    import os
-
     upper = node.merged.parent / "upper"
     (node.merged / "opt/moved").mkdir()
     os.setxattr(upper / "opt/moved", "trusted.overlay.redirect", b"/elsewhere")
@@ -222,3 +222,22 @@ async def test_more_than_one_save_may_hold_is_refused(
         node.fake is not None
         and node.fake.calls.count(("pause", node.container_id)) == 1
     )
+
+
+async def test_a_folder_with_too_many_names_is_named(agent: Agent, node: Node) -> None:
+    folder = node.merged / "opt/many"
+    folder.mkdir()
+    for number in range(MOST_NAMES + 1):
+        # Few inodes have room for so many names.
+        if not number % 60_000:
+            first = folder / f"{number}"
+            first.touch()
+        else:
+            os.link(first, folder / f"{number}")
+    for path in ("/v1/preview", "/v1/commits"):
+        answer = (await agent.http.post(path, json=agent.request())).json()
+        if "id" in answer:
+            answer = await agent.wait(answer["id"])
+        assert answer["error"]["code"] == "too_much"
+        assert "/opt/many" in answer["error"]["message"]
+    assert node.fake is not None and node.fake.calls == []

@@ -112,6 +112,11 @@ class Desktop:
         self._process.terminate()
         self._process.wait(60)
 
+    def is_left(self) -> bool:
+        """Something of it is there, though it has ended."""
+        command = ["ps", "-eo", "args"]
+        return self.name in subprocess.check_output(command, text=True)
+
     @staticmethod
     def _ctr() -> list[str]:
         cache = Path.home() / ".cache/devcluster"

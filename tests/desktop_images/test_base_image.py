@@ -206,6 +206,14 @@ def test_sudoers_has_the_two_locks_and_nothing_else(
     assert re.search(r"^desktop-customise:x:2600:$", members, flags=re.M)
 
 
+def test_the_first_to_end_leaves_the_others_alone(start: Start) -> None:
+    first, second = start("base"), start("base")
+    first.stop()
+    assert second.is_ready()
+    second.stop()
+    assert not second.is_left()
+
+
 def test_a_start_is_painted_soon(start: Start, chromium: Browser) -> None:
     desktop = start("base", NB_PREFIX="/notebook/team/second")
     page = chromium.new_page(viewport={"width": 1200, "height": 800})
