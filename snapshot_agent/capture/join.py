@@ -21,6 +21,9 @@ from snapshot_agent.tree.spool import Blob, Spool
 # They are in the image already.
 _ANY_SIZE = 1 << 62
 
+# All files of a home have a second name, so these layers may be large.
+_MOST_LINKED_LAYERS = 2
+
 # Each one is a file of its own with a secret deep inside: so many are no accident.
 _MOST_RESTARTS = 5
 
@@ -106,7 +109,11 @@ class Join:
         opened = joined_layers(self._desktop, plan.layers, self._rules, settings, bare)
         try:
             with opened as layers:
-                blobs = writers.write(layers.walk(), take, "joined", plan.apparent)
+                linked = (
+                    _MOST_LINKED_LAYERS if plan.apparent > settings.layer_bytes else 1
+                )
+                expected, walk = plan.apparent, layers.walk()
+                blobs = writers.write(walk, take, "joined", expected, linked)
                 size = sum(count for _, count in blobs)
                 return Joined(blobs, layers.gone, refused, size)
         except BaseException:

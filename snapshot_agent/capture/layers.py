@@ -13,8 +13,6 @@ from snapshot_agent.tree.spool import Blob, LayerFile, Spool
 
 # Never many, however much there is: each one is a layer of every image on top.
 _MOST_PARTS = 4
-# These are written side by side, and each has a compressor's memory.
-_MOST_LINKED_PARTS = 2
 
 # Each with the bytes of files in it.
 Blobs = list[tuple[Blob, int]]
@@ -72,10 +70,12 @@ class LayerWriters:
         take: Callable[[TarWriter, Change], None],
         name: str,
         expected: int,
+        linked: int = 1,
     ) -> Blobs:
         """The layers of all these changes, none when there are none; `expected` bytes of files.
 
-        `take` writes one change.
+        `take` writes one change. So many of the layers may be `linked`, for files with several
+        names: these are written side by side, and each has a compressor's memory.
         """
         numbers = itertools.count()
 
@@ -84,7 +84,6 @@ class LayerWriters:
             return layer, self.writer(layer)
 
         size = max(self._settings.layer_bytes, expected // _MOST_PARTS)
-        linked = _MOST_LINKED_PARTS if expected > size else 1
         layers = SplitLayers(opened, take, size, linked, self._written)
         try:
             for change in changes:
