@@ -120,8 +120,11 @@ def base_image(
             "rootfs": {"type": "layers", "diff_ids": [one[0] for one in packed]},
             "history": [{"created_by": "a build"}]
             + [
-                {"created_by": CREATED_BY if saved else "a build", "created": str(one)}
-                for one in range(len(layers))
+                {
+                    "created_by": CREATED_BY if saved else "a build",
+                    "created": f"2026-01-01T00:{minute:02}:00Z",
+                }
+                for minute in range(len(layers))
             ],
         }
     ).encode()
