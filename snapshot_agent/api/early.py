@@ -43,6 +43,7 @@ class EarlyPush:
         self._may_move.set()
         self._done: dict[Digest, int] = {}
         self._arrived: set[Digest] = set()
+        self._wanted: Collection[Digest] = ()
         self._step: Step | None = None
 
     async def __aenter__(self) -> EarlyPush:
@@ -86,7 +87,7 @@ class EarlyPush:
         if self._current not in wanted:
             self.forget()
         step.had(sum(self._done.get(digest, 0) for digest in wanted))
-        self._step = step
+        self._wanted, self._step = wanted, step
         if self._task is not None:
             await asyncio.wait([self._task])
         return self._arrived
@@ -95,9 +96,8 @@ class EarlyPush:
         while self._waiting:
             layer, path = self._waiting.popleft()
             self._current = layer.digest
-            progress, source = partial(self._reach, layer.digest), file_source(
-                str(path)
-            )
+            progress = partial(self._reach, layer.digest)
+            source = file_source(str(path))
             try:
                 await self._may_move.wait()
                 await self._pusher.layer(layer, self._gated(source), progress)
@@ -115,7 +115,7 @@ class EarlyPush:
 
     def _reach(self, digest: Digest, done: int) -> None:
         before, self._done[digest] = self._done.get(digest, 0), done
-        if self._step is not None:
+        if self._step is not None and digest in self._wanted:
             self._step.add(done - before)
 
     def _gated(self, source: BlobSource) -> BlobSource:

@@ -77,7 +77,7 @@ class Joining:
     - layers that were there before the first save are never among them;
     - a save that can be made without is made without, whatever stands in the way;
     - TooManyLayers when the image has more than one that is started may have, and joining does
-      not help.
+      not help; NoRoomToJoin when it would, and there is no room for it.
     """
 
     def __init__(

@@ -110,6 +110,23 @@ async def test_at_the_end_only_what_is_wanted_and_on_its_way_is_waited_for(
     assert not registry.uploads
 
 
+async def test_what_is_broken_off_was_never_counted(
+    pusher: Pusher, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    step = Step("push")
+    async with EarlyPush(pusher) as early:
+        found, path = layer(tmp_path, "of no image", 60_000_000)
+        early.add(found, path)
+        async with asyncio.timeout(20):
+            while not registry.uploads:
+                await asyncio.sleep(0.001)
+        # Some of it is on its way by now.
+        await asyncio.sleep(0.02)
+        early.pause()
+        await early.finish([], step)
+    assert step.bytes_done == step.before == 0
+
+
 async def test_when_it_is_read_again_nothing_of_before_goes_on(
     pusher: Pusher, registry: FakeRegistry, tmp_path: Path
 ) -> None:
