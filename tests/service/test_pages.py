@@ -242,3 +242,15 @@ async def test_one_thing_is_spoken_of_as_one(world: World) -> None:
     assert "The layers of earlier saves have become one" in page
     page = (await client.get("images/alice/gis")).text
     assert "Delete GIS with its 2 versions, which frees up to " in page
+
+
+def test_what_has_a_label_has_a_role_that_may_have_one() -> None:
+    """A `pre`, `div` or `span` without a role is nothing that a screen reader names."""
+    templates = resources.files("hub_service") / "templates"
+    named = re.compile(r"<(?:pre|div|span|p)\b(?:\{%.*?%\}|[^>])*?aria-label=[^>]*>")
+    tags = [
+        tag
+        for template in templates.iterdir()
+        for tag in named.findall(template.read_text())
+    ]
+    assert tags and not [tag for tag in tags if "role=" not in tag]
