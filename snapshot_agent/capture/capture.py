@@ -298,7 +298,7 @@ class Capture:
         raw, writers = RawFile(spool.open("frozen.tar")), self._writers(spool, step)
         try:
             with self._freeze():
-                writer = writers.writer(raw)
+                writer, since, late = writers.writer(raw), time.time_ns(), False
                 synced = 0
                 for change in index.changes(walker, self._tick):
                     self._check()
@@ -307,10 +307,12 @@ class Capture:
                     synced += change.kind is Kind.FILE
                     writer.live = not self._hold.still or synced <= _MOST_SYNCED
                     self._take_late(writer, change)
+                    late |= not self._hold.still
                     if not writer.live:
                         change.settled = False
                 check_still_there(self._containerd, self._desktop, root_fd)
                 whole = self._hold.still
+            whole |= not late and not index.may_have_missed(since)
             writer.finish()
         finally:
             raw.close()

@@ -68,6 +68,8 @@ class Frame:
     rows: list[Row] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
     seen_at: int = 0
+    # When a name last came, or left, before the end of the look.
+    touched: int = 0
     # How many of `todo`, from its start, are not for now.
     later: int = 0
 
@@ -109,6 +111,7 @@ class Frame:
                 found.append(Entry(one.name, status))
                 if len(found) > MOST_NAMES:
                     raise TooManyNames(self.path)
+        self.touched = os.fstat(self.fd).st_ctime_ns
         return found
 
     def marked(self) -> bool:

@@ -61,6 +61,7 @@ class Index:
         # Directories that were there and could not be entered: what is known of them stays.
         self._lost: set[str] = set()
         self._hot: set[str] = set()
+        self._touched = 0
         # Inodes of which the pass before has taken some names only.
         self._torn: set[int] = set()
         self._links = Links(self._torn)
@@ -74,6 +75,13 @@ class Index:
     def size(self) -> int:
         """Bytes of the file."""
         return self._end
+
+    def may_have_missed(self, since: int) -> bool:
+        """True when a name may have left a directory before the last pass looked at it.
+
+        Since that moment, in nanoseconds of the clock: then it may be where the pass had been.
+        """
+        return bool(self._lost) or self._touched > since - RACY_NS
 
     def record(self, path: str, opaque: bool, rows: list[Row]) -> None:
         """Keep one directory; the walker's `record`."""
@@ -106,7 +114,7 @@ class Index:
         """
         self._tick = tick
         hot, self._hot = self._hot, set()
-        self._next, self._lost = {}, set()
+        self._next, self._lost, self._touched = {}, set(), 0
         self._links = Links(self._torn)
         # Children come before their parents here, whose descriptors they need.
         waiting: list[Frame] = []
@@ -158,6 +166,7 @@ class Index:
     def _compare(self, walker: Walker, frame: Frame) -> Iterator[Change]:
         """Look at one directory again; what changed in it comes out, directories are left to do."""
         found = frame.scan()
+        self._touched = max(self._touched, frame.touched)
         now = frozenset(map(_seen, found))
         known = self._directories[frame.path]
         if hash(now) == known.seen and not self._links.any_torn(found):

@@ -43,8 +43,44 @@ def test_what_is_moved_from_where_a_pass_has_still_to_come(tmp_path: Path) -> No
             got = rebuilt(mounted.lowers, tmp_path / where, layers)
             return differences(snapshot(mounted.merged), snapshot(got))
 
+        time.sleep(0.06)
+        since = time.time_ns()
         layers.append(saver.second(happens))
         assert missing("before") == [f"missing: {seen[0].parent.name + '/moved'!r}"]
+        assert saver.index.may_have_missed(since)
         layers.append(saver.second())
         assert missing("after") == []
+        saver.close()
+
+
+def test_a_pass_knows_when_nothing_can_have_escaped_it(tmp_path: Path) -> None:
+    (tmp_path / "low").mkdir()
+    with overlay(tmp_path / "mount", [tmp_path / "low"]) as mounted:
+        saver = Saver(mounted, tmp_path / "spool")
+        folders = [mounted.merged / f"folder-{number}" for number in range(3)]
+        for folder in folders:
+            folder.mkdir()
+            (folder / "file").write_text(folder.name)
+        time.sleep(0.06)
+        saver.first()
+        for folder in folders:
+            (folder / "file").write_text("so that this folder comes out")
+        time.sleep(0.06)
+        since = time.time_ns()
+        saver.second()
+        assert not saver.index.may_have_missed(since)
+
+        def happens(change: Change) -> None:
+            here = (mounted.merged / change.path).parent
+            other = next(folder for folder in folders if folder != here)
+            if change.path.endswith("/file") and other.exists():
+                other.rename(here / "moved")
+
+        for folder in folders:
+            (folder / "file").write_text("and again")
+        time.sleep(0.06)
+        since = time.time_ns()
+        saver.second(happens)
+        # No folder that was looked at has lost a name since: one could not be looked at.
+        assert saver.index.may_have_missed(since)
         saver.close()
