@@ -186,7 +186,15 @@ class Walker:
                         record(frame.path, frame.opaque, frame.rows)
                     stack.pop().close()
                     continue
-                child = yield from self._entry(frame, frame.todo.pop())
+                entry = frame.todo.pop()
+                change = self._plain(frame, entry)
+                if change is not None:
+                    # By far the most, so with little for each of them.
+                    yield change
+                    if record is not None:
+                        frame.rows.append(_row(change))
+                    continue
+                child = yield from self._entry(frame, entry)
                 if child is not None:
                     stack.append(child)
                     yield from self._open(child)
@@ -209,10 +217,23 @@ class Walker:
                 yield change
             frame.rows.append(Row(entry.name, 0, 0, change is not None))
 
+    def _plain(self, frame: Frame, entry: Entry) -> Change | None:
+        """The change that one name is, if it is nothing but that: no directory, not left out."""
+        name, found = entry
+        kind = kind_of(found)
+        if kind is None or kind is Kind.DIRECTORY or frame.why_not(name) is not None:
+            return None
+        if frame.unfit(name):
+            return None
+        if kind is Kind.FILE:
+            overlay.check_data(name, frame.fd, found)
+        path = frame.join(name)
+        return Change(path, kind, name, frame.fd, found, frame.seen_at, frame=frame)
+
     def _entry(
         self, frame: Frame, entry: Entry
     ) -> Generator[Change, None, Frame | None]:
-        """One name that is not a deletion; its frame when it is a directory to go into."""
+        """Any other that is not a deletion; its frame when it is a directory to go into."""
         name, found = entry.name, entry.stat
         kind, reason = kind_of(found), frame.why_not(name)
         if kind is None or frame.unfit(name):
@@ -229,32 +250,25 @@ class Walker:
         if reason is not None:
             frame.rows.append(Row(name, found.st_ino, found.st_ctime_ns, False))
             return (yield from self._left_out(frame, entry, reason))
-        return (yield from self._taken(frame, entry, kind))
+        return (yield from self._directory(frame, entry))
 
-    def _taken(
-        self, frame: Frame, entry: Entry, kind: Kind
+    def _directory(
+        self, frame: Frame, entry: Entry
     ) -> Generator[Change, None, Frame | None]:
         name, found = entry
-        if kind is Kind.FILE:
-            overlay.check_data(name, frame.fd, found)
-        child = frame.enter(entry) if kind is Kind.DIRECTORY else None
-        if child is None and kind is Kind.DIRECTORY:
+        child = frame.enter(entry)
+        if child is None:
             frame.rows.append(Row(name, found.st_ino, -1, False))
             return None
-        change = Change(
-            frame.join(name), kind, name, frame.fd, found, frame.seen_at, frame=frame
-        )
+        path, kind = frame.join(name), Kind.DIRECTORY
+        change = Change(path, kind, name, frame.fd, found, frame.seen_at, frame=frame)
         try:
             yield change
-            assert change.stat is not None
-            frame.rows.append(
-                Row(name, change.stat.st_ino, change.time(), change.taken)
-            )
-            if child is not None and self._needs_marker(frame, child):
+            frame.rows.append(_row(change))
+            if self._needs_marker(frame, child):
                 yield self._marker(child)
         except BaseException:
-            if child is not None:
-                child.close()
+            child.close()
             raise
         return child
 
@@ -290,6 +304,11 @@ class Walker:
         return child.opaque and self.merges(frame, child.name)
 
 
+def _row(change: Change) -> Row:
+    assert change.stat is not None
+    return Row(change.name, change.stat.st_ino, change.time(), change.taken)
+
+
 def directory(frame: Folder) -> Change:
     """A directory that the walk is in, as it is now."""
     assert frame.parent is not None
@@ -302,9 +321,8 @@ def directory(frame: Folder) -> Change:
 
 def kind_of(found: os.stat_result) -> Kind | None:
     """None for what no layer holds: sockets, and whiteouts, which are no entries."""
-    return (
-        None if overlay.is_whiteout(found) else _KINDS.get(stat.S_IFMT(found.st_mode))
-    )
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+    return None if kind is Kind.DEVICE and overlay.is_whiteout(found) else kind
 
 
 def size_of(found: os.stat_result) -> int:
