@@ -35,7 +35,8 @@ class Client:
         self._http = httpx.Client(
             timeout=TIMEOUT,
             headers={
-                "Authorization": f"token {settings.token}",
+                # As JupyterHub and Kubeflow's gateway both read it.
+                "Authorization": f"Bearer {settings.token}",
                 "Accept-Language": language,
                 "User-Agent": program,
             },

@@ -126,6 +126,7 @@ class HubService(ServiceSettings):
             header=self.kubeflow_user_header,
             prefix=self.kubeflow_user_prefix,
             admins=self.kubeflow_admins,
+            robots=self.kubeflow_robots,
         )
         secret = _secret(self.kubeflow_gateway_secret)
         return Place(site, KUBEFLOW_PREFIX, "", secret), login

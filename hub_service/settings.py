@@ -187,6 +187,14 @@ class ServiceSettings(Application):
         config=True,
         help="With auth=kubeflow: who administers the images, by the names in that header.",
     )
+    kubeflow_robots = List(
+        Unicode(),
+        config=True,
+        help="""
+        With auth=kubeflow: the ServiceAccounts that publish what pipelines have pushed, each as
+        `namespace:name`.
+        """,
+    )
     kubeflow_audience = Unicode(
         "desktops-hub-service",
         config=True,

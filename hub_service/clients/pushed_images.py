@@ -75,9 +75,8 @@ class PushedImages:
                 reference=text,
             ) from error
         place = f"{reference.host}/{reference.repository}"
-        for one in self._registries:
-            if place == one or place.startswith(f"{one.rstrip('/')}/"):
-                return reference
+        if is_below(place, self._registries):
+            return reference
         raise Forbidden(
             "registry_not_allowed",
             sentence(
@@ -109,6 +108,14 @@ class PushedImages:
             return self._store.client
         plain = any(fnmatch.fnmatchcase(host, glob) for glob in self._plain_http)
         return RegistryClient(registry_url(host, plain), self._http, attempts=2)
+
+
+def is_below(repository: str, registries: Sequence[str]) -> bool:
+    """Say whether it is one of these, or below one: each is a host, or a host and a path."""
+    return any(
+        repository == one or repository.startswith(f"{one.rstrip('/')}/")
+        for one in registries
+    )
 
 
 def _of_platform(index: dict[str, Any]) -> str:

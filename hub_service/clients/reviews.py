@@ -8,7 +8,8 @@ from kubernetes.aio import client
 from hub_service.clients.kube import TIMEOUT
 from hub_service.clients.workloads import translated
 
-_ACCOUNT = "system:serviceaccount:"
+ACCOUNT = "system:serviceaccount:"
+"""How the name of a ServiceAccount begins; its namespace and its own follow."""
 _POD = "authentication.kubernetes.io/pod-"
 
 
@@ -21,6 +22,16 @@ class PodIdentity:
     uid: str
 
 
+@dataclass(frozen=True)
+class Account:
+    """A ServiceAccount that has a token for us."""
+
+    name: str
+    """Its namespace and its name: `ci:publisher`."""
+    pod: PodIdentity | None
+    """None when the token is bound to no pod: whoever may ask for tokens of the account has it."""
+
+
 class Reviews:
     """TokenReviews and SubjectAccessReviews."""
 
@@ -30,12 +41,8 @@ class Reviews:
         self._core = client.CoreV1Api(api)
         self._audience = audience
 
-    async def pod(self, token: str) -> PodIdentity | None:
-        """Return the pod of a ServiceAccount's token that was made for us.
-
-        None for every other token: also for one that is bound to no pod, since whoever may ask
-        for tokens of an account could have it without being in a pod.
-        """
+    async def account(self, token: str) -> Account | None:
+        """Return whose token it is; None for every one that was not made for us."""
         if not token:
             # The API server calls that a request that is wrong.
             return None
@@ -51,11 +58,12 @@ class Reviews:
         if self._audience not in (status.audiences or ()):
             return None
         username, extra = status.user.username or "", status.user.extra or {}
-        namespace = username.removeprefix(_ACCOUNT).partition(":")[0]
-        [name], [uid] = [extra.get(f"{_POD}{one}") or [""] for one in ("name", "uid")]
-        if not username.startswith(_ACCOUNT) or not (name and uid):
+        if not username.startswith(ACCOUNT):
             return None
-        return PodIdentity(namespace, name, uid)
+        account = username.removeprefix(ACCOUNT)
+        [name], [uid] = [extra.get(f"{_POD}{one}") or [""] for one in ("name", "uid")]
+        bound = PodIdentity(account.partition(":")[0], name, uid)
+        return Account(account, bound if name and uid else None)
 
     async def may_update(self, user: str, namespace: str, notebook: str) -> bool:
         """Say whether a person may change a Notebook of Kubeflow's, by the cluster's own rules."""

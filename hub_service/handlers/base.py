@@ -20,17 +20,16 @@ from hub_service.errors import (
     Unavailable,
     sentence,
 )
-from hub_service.handlers.login import ADMIN, READ, SAVE, WRITE, Login
+from hub_service.handlers.login import ADMIN, PUBLISH, READ, SAVE, WRITE, Login
 from hub_service.models import Person, Server
 from hub_service.pages.views import Views, public_error_view
 from hub_service.services import Services
 
 log = logging.getLogger(__name__)
 
-__all__ = ["ADMIN", "READ", "SAVE", "WRITE"]
+__all__ = ["ADMIN", "PUBLISH", "READ", "SAVE", "WRITE"]
 METRICS = "custom:desktops:metrics"
 PROFILES = "custom:desktops:profiles"
-PUBLISH = "custom:desktops:publish"
 
 STATUS: list[tuple[type[PublicError], int]] = [
     (BadRequest, 422),

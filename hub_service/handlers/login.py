@@ -8,14 +8,15 @@ from jupyterhub.services.auth import HubOAuth, HubOAuthenticated, UserNotAllowed
 from tornado.web import HTTPError, RequestHandler
 
 from hub_service.clients.notebooks import Notebooks
-from hub_service.clients.reviews import Reviews
+from hub_service.clients.reviews import ACCOUNT, PodIdentity, Reviews
 from hub_service.errors import Forbidden, Unauthenticated, sentence
 
-READ, SAVE, WRITE, ADMIN = (
+READ, SAVE, WRITE, ADMIN, PUBLISH = (
     "custom:desktops:read",
     "custom:desktops:save",
     "custom:desktops:write",
     "custom:desktops:admin",
+    "custom:desktops:publish",
 )
 PROOF_HEADER = "X-Desktops-Gateway"
 NAME_LENGTH = 255
@@ -67,12 +68,14 @@ class HubLogin:
 
 
 class KubeflowLogin:
-    """A person whom the gateway names, or a Notebook that shows its own token.
+    """A person whom the gateway names, a Notebook that shows its own token, or a pipeline's robot.
 
     - the header with a person's name is believed only beside the gateway's secret
     - a program in a Notebook has a token that Kubernetes bound to its pod: it acts for the owner
       of the namespace, and saves that desktop only, whatever headers it sends
-    - one request is one of the two: what shows the gateway's secret is never a Notebook's, since
+    - a ServiceAccount on the list of robots publishes, and does nothing else; its token comes
+      itself, or the gateway has looked at it and names the account
+    - one request is one of these: what shows the gateway's secret is never a Notebook's, since
       Kubeflow's gateway sends a token of its own login along
     """
 
@@ -85,21 +88,27 @@ class KubeflowLogin:
         header: str,
         prefix: str,
         admins: Collection[str],
+        robots: Collection[str] = (),
     ) -> None:
+        """`robots` are ServiceAccounts, as `namespace:name`."""
         self._notebooks = notebooks
         self._reviews = reviews
         self._secret = secret.encode()
         self._header = header
         self._prefix = prefix
         self._admins = frozenset(admins)
+        self._robots = frozenset(robots)
 
     async def user(self, handler: Any) -> Model | None:
-        """Return the person or the Notebook; Unauthenticated when nobody vouches for them."""
+        """Return who it is; Unauthenticated when nobody vouches for them."""
         headers = handler.request.headers
         kind, _, token = headers.get("Authorization", "").partition(" ")
         if kind.lower() == "bearer" and PROOF_HEADER not in headers:
-            return await self._notebook(token.strip())
+            return await self._program(token.strip())
         name = self._named(handler)
+        if name.startswith(ACCOUNT):
+            # No browser has such a name, so no page can make one send it.
+            return _robot(name)
         if handler.request.method not in SAFE:
             # The gateway vouches for what any page makes a browser send, and a page of another
             # host of the same domain can set our cookie.
@@ -152,11 +161,18 @@ class KubeflowLogin:
             return ""
         name = text.removeprefix(self._prefix)
         named = text.startswith(self._prefix) and 0 < len(name) <= NAME_LENGTH
+        if name.startswith(ACCOUNT) and name.removeprefix(ACCOUNT) in self._robots:
+            return name
         program = name.startswith(PROGRAMS) or text.startswith(PROGRAMS)
         return name if named and name.isprintable() and not program else ""
 
-    async def _notebook(self, token: str) -> Model | None:
-        identity = await self._reviews.pod(token)
+    async def _program(self, token: str) -> Model:
+        account = await self._reviews.account(token)
+        if account and account.name in self._robots:
+            return _robot(ACCOUNT + account.name)
+        return await self._notebook(account.pod if account else None)
+
+    async def _notebook(self, identity: PodIdentity | None) -> Model:
         if identity is None:
             raise Unauthenticated(
                 "token_unknown",
@@ -178,6 +194,10 @@ class KubeflowLogin:
                 namespace=identity.namespace,
             )
         return _model(owner, [READ, f"{SAVE}!server={server.user}/{server.name}"])
+
+
+def _robot(name: str) -> Model:
+    return {"kind": "service", "name": name, "groups": [], "scopes": [PUBLISH]}
 
 
 def _model(name: str, scopes: list[str]) -> Model:

@@ -5,7 +5,7 @@ comments included. Layout: kubeflow/components/crud-web-apps/jupyter, spawner_ui
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import yaml
@@ -14,9 +14,12 @@ from hub_service.errors import Conflict, sentence
 
 PATH = ("spawnerFormDefaults", "image", "options")
 
+Ours = Callable[[str], bool]
+"""Whether an entry is one that this program may take away."""
 
-def with_images(text: str, prefix: str, wanted: Sequence[str]) -> str:
-    """Return the form with exactly the wanted ones of the images that begin with a prefix.
+
+def with_images(text: str, ours: Ours, wanted: Sequence[str]) -> str:
+    """Return the form with exactly the wanted ones of our entries; all wanted are ours.
 
     - a list that is right already stays as it is written
     - Conflict when the form has no such list, or is written so that changing these lines would
@@ -24,9 +27,9 @@ def with_images(text: str, prefix: str, wanted: Sequence[str]) -> str:
     """
     try:
         before = yaml.safe_load(text)
-        changed = _changed(text, prefix, wanted)
+        changed = _changed(text, ours, wanted)
         after = yaml.safe_load(changed)
-        same = _others(before, prefix) == _others(after, prefix)
+        same = _others(before, ours) == _others(after, ours)
     except (yaml.YAMLError, RecursionError, KeyError, TypeError) as error:
         raise _no_list(str(error)[:500]) from error
     if not same:
@@ -34,28 +37,26 @@ def with_images(text: str, prefix: str, wanted: Sequence[str]) -> str:
     return changed
 
 
-def _others(form: Any, prefix: str) -> Any:
+def _others(form: Any, ours: Ours) -> Any:
     """Return a form with its list emptied of our entries: what must be the same afterwards."""
     form = copy.deepcopy(form)
     image = form[PATH[0]][PATH[1]]
-    image[PATH[2]] = [
-        one for one in image[PATH[2]] or () if not str(one).startswith(prefix)
-    ]
+    image[PATH[2]] = [one for one in image[PATH[2]] or () if not ours(str(one))]
     return form
 
 
-def _changed(text: str, prefix: str, wanted: Sequence[str]) -> str:
+def _changed(text: str, ours: Ours, wanted: Sequence[str]) -> str:
     key, node = _options(text)
     lines = text.splitlines(keepends=True)
     entries = {one.start_mark.line: one.value for one in node.value}
     block = isinstance(node, yaml.SequenceNode) and not node.flow_style
-    kept = [value for value in entries.values() if not value.startswith(prefix)]
-    ours = [value for value in entries.values() if value in wanted]
-    if sorted(ours) == sorted(wanted) and len(kept) + len(ours) == len(node.value):
+    kept = [value for value in entries.values() if not ours(value)]
+    there = [value for value in entries.values() if value in wanted]
+    if sorted(there) == sorted(wanted) and len(kept) + len(there) == len(node.value):
         return text
-    new = [one for one in wanted if one not in ours]
-    if block and kept + ours:
-        return _edited(lines, node, prefix, wanted, new)
+    new = [one for one in wanted if one not in there]
+    if block and kept + there:
+        return _edited(lines, node, ours, wanted, new)
     return _replaced(lines, key, node, [*kept, *wanted])
 
 
@@ -82,13 +83,13 @@ def _options(text: str) -> tuple[Any, Any]:
 
 
 def _edited(
-    lines: list[str], node: Any, prefix: str, wanted: Sequence[str], new: Sequence[str]
+    lines: list[str], node: Any, ours: Ours, wanted: Sequence[str], new: Sequence[str]
 ) -> str:
     """Take lines away and add some; all others stay as they are."""
     gone = {
         one.start_mark.line
         for one in node.value
-        if one.value.startswith(prefix) and one.value not in wanted
+        if ours(one.value) and one.value not in wanted
     }
     last = node.value[-1].end_mark.line
     indent = " " * node.start_mark.column

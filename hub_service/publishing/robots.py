@@ -33,6 +33,8 @@ class Robots:
     - what is published is a digest, as the registry had it when it was asked
     - the same image again is the same version; so a step that broke off may be repeated, and an
       older image may be published again
+    - a new image is in Kubeflow's form as well, where there is one; an administrator may take it
+      out
     - it is published after its start-test and its scan, as any other; until then, and when it
       does not pass, everybody goes on with the version before
     """
@@ -109,7 +111,7 @@ class Robots:
         number = self._catalogue.last_number(self._owner, name) + 1
         version = _version(number, note, found)
         image = self._catalogue.add_version(
-            self._owner, name, title, version, activate=False
+            self._owner, name, title, version, activate=False, kubeflow=True
         )
         return image, version
 

@@ -115,16 +115,20 @@ class Catalogue:
         version: Version,
         *,
         activate: bool = True,
+        kubeflow: bool = False,
     ) -> Image:
         """Record a version, and make it the active one; the image is made when it is new.
+
+        A new one that is for Kubeflow is in its form as soon as it is published.
 
         Recording the same digest under the same number again changes nothing, so a job
         that was interrupted just here can do it again.
         """
         with Session(self._engine) as session, session.begin():
-            row = find_image(session, owner, name) or _add_image(
-                session, owner, name, title
-            )
+            row = find_image(session, owner, name)
+            if row is None:
+                row = _add_image(session, owner, name, title)
+                row.kubeflow = kubeflow
             known = next(
                 (one for one in row.versions if one.number == version.number), None
             )

@@ -129,4 +129,4 @@ def test_every_request_has_token_and_language(
 ) -> None:
     laptop("jobs", environ={"LANG": "fr_CA.UTF-8"})
     [request] = fake.requests
-    assert (request["token"], request["language"]) == (f"token {TOKEN}", "fr")
+    assert (request["token"], request["language"]) == (f"Bearer {TOKEN}", "fr")

@@ -17,7 +17,7 @@ from hub_service.publishing.kubeflow_form import with_images
 from tests.conformance.namespaces import real_namespace
 from tests.fakes.kubernetes_api import FakeKubernetes
 from tests.fakes.kubernetes_config_maps import FakeConfigMap
-from tests.service.test_kubeflow_form import FORM, GIS, PREFIX, options
+from tests.service.test_kubeflow_form import FORM, GIS, options, ours
 
 pytestmark = pytest.mark.cluster
 
@@ -84,7 +84,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
 async def test_exactly_the_list_is_changed(place: Place) -> None:
     found = await place.config_maps.read(NAME, KEY)
     assert found.text == FORM
-    new = Text(with_images(found.text, PREFIX, [GIS]), found.version)
+    new = Text(with_images(found.text, ours, [GIS]), found.version)
     assert await place.config_maps.apply(NAME, KEY, new)
     data = place.data()
     assert options(data[KEY]) == [*options(FORM), GIS]

@@ -135,17 +135,21 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
 
 
 async def test_the_pod_of_a_token(place: Place) -> None:
-    identity = await place.reviews.pod(place.token(AUDIENCE, True))
-    assert identity == PodIdentity(place.namespace, "desk-0", place.uid)
-    server = await place.notebooks.of_pod(identity)
+    account = await place.reviews.account(place.token(AUDIENCE, True))
+    assert account is not None and account.pod is not None
+    assert account.pod == PodIdentity(place.namespace, "desk-0", place.uid)
+    assert account.name.startswith(f"{place.namespace}:default")
+    server = await place.notebooks.of_pod(account.pod)
     assert server == Server(place.namespace, "desk")
 
 
 async def test_tokens_that_are_no_pods(place: Place) -> None:
-    assert await place.reviews.pod(place.token(AUDIENCE, False)) is None
-    assert await place.reviews.pod(place.token("somebody-else", True)) is None
-    assert await place.reviews.pod("nonsense") is None
-    assert await place.reviews.pod("") is None
+    account = await place.reviews.account(place.token(AUDIENCE, False))
+    assert account is not None and account.pod is None
+    assert account.name.startswith(f"{place.namespace}:default")
+    assert await place.reviews.account(place.token("somebody-else", True)) is None
+    assert await place.reviews.account("nonsense") is None
+    assert await place.reviews.account("") is None
 
 
 async def test_who_may_update_the_notebook(place: Place) -> None:

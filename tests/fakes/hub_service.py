@@ -63,7 +63,7 @@ class FakeHubService:
         """Forget every job, request and ordered failure."""
         self.jobs: dict[str, dict[str, Any]] = {}
         self.requests: list[dict[str, Any]] = []
-        self.credentials = {f"token {TOKEN}"}
+        self.credentials = {f"token {TOKEN}", f"Bearer {TOKEN}"}
         self.preview: dict[str, Any] = json.loads(json.dumps(PREVIEW))
         self.failures: dict[str, Failure] = {}
         self.contexts: dict[str, bytes] = {}

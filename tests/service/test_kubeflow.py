@@ -1,23 +1,36 @@
 """Publishing into Kubeflow's form, through the API: who may, what stands there, what cannot."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 
 from tests.fakes.hub import ADMIN, READ, WRITE
 from tests.fakes.kubernetes_config_maps import FakeConfigMap
 from tests.service.conftest import World
 from tests.service.test_kubeflow_form import FORM, options
 from tests.service.test_retention import add, dry_run, numbers, old
+from tests.service.test_robots import robot_of
 
+PIPELINE = "localhost:30500/pipeline"
 CONFIG, KEY = "jupyter-web-app-config", "spawner_ui_config.yaml"
 
 
-def installed(world: World) -> FakeConfigMap:
-    """Install a Kubeflow."""
-    found = FakeConfigMap({KEY: FORM, "other.yaml": "a: 1\n"})
+@pytest.fixture
+async def world(neighbours: World) -> AsyncIterator[World]:
+    """Everything, running; pipelines publish what is below one path of the registry."""
+    neighbours.settings["publish_registries"] = [PIPELINE]
+    async with neighbours.serving():
+        yield neighbours
+
+
+def installed(world: World, more: str = "") -> FakeConfigMap:
+    """Install a Kubeflow, whose form has more lines after its last image."""
+    last = f"    - {options(FORM)[-1]}\n"
+    form = FORM.replace(last, last + more)
+    found = FakeConfigMap({KEY: form, "other.yaml": "a: 1\n"})
     world.cluster.config_maps.known[CONFIG] = found
     return found
 
@@ -107,3 +120,32 @@ async def test_what_an_upgrade_of_kubeflow_wrote_stays_beside_ours(
     world.services.kubeflow.wake()
     await until(lambda: len(options(form.data[KEY])) == 3)
     assert options(form.data[KEY])[0].endswith("jupyter-scipy:v2.0.0")
+
+
+async def test_what_a_pipeline_publishes_is_there_at_once(world: World) -> None:
+    """Also from another registry than ours; what people have put there by a tag stays."""
+    by_hand = f"{PIPELINE}/gis:v1"
+    stale = f"{PIPELINE}/gone:v4@sha256:{'0' * 64}"
+    form, admin = installed(world, f"    - {by_hand}\n    - {stale}\n"), boss(world)
+    robot = robot_of(world)
+    entries = []
+    for number in (1, 2):
+        digest = world.registry.add_image("pipeline/gis", str(number), str(number))
+        body = {"reference": f"{PIPELINE}/gis:{number}"}
+        reply = await robot.post("/images/hub/gis/versions", json=body)
+        assert reply.json()["state"] == "published", reply.text
+        entries.append(f"{PIPELINE}/gis:v{number}@{digest}")
+        wanted = [*options(FORM), by_hand, entries[-1]]
+        await until(lambda: options(form.data[KEY]) == wanted)
+    # Back to the one before, by who administers; and out of the form.
+    await admin.patch("/images/hub/gis", json={"published_version": 1})
+    wanted = [*options(FORM), by_hand, entries[0]]
+    await until(lambda: options(form.data[KEY]) == wanted)
+    await admin.patch("/images/hub/gis", json={"kubeflow": False})
+    await until(lambda: options(form.data[KEY]) == [*options(FORM), by_hand])
+    world.registry.add_image("pipeline/gis", "3", "3")
+    body = {"reference": f"{PIPELINE}/gis:3"}
+    reply = await robot.post("/images/hub/gis/versions", json=body)
+    assert reply.json()["published_version"] == 3
+    await asyncio.sleep(0.2)
+    assert options(form.data[KEY]) == [*options(FORM), by_hand]

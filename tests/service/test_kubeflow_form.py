@@ -34,6 +34,11 @@ spawnerFormDefaults:
 """
 
 
+def ours(entry: str) -> bool:
+    """Return whether an entry is of our registry."""
+    return entry.startswith(PREFIX)
+
+
 def options(text: str) -> list[str]:
     """Return the list as Kubeflow reads it."""
     found = yaml.safe_load(text)["spawnerFormDefaults"]["image"]["options"]
@@ -41,21 +46,21 @@ def options(text: str) -> list[str]:
 
 
 def test_ours_come_at_the_end_and_go_again() -> None:
-    added = with_images(FORM, PREFIX, [GIS, R])
+    added = with_images(FORM, ours, [GIS, R])
     assert options(added) == [*options(FORM), GIS, R]
-    assert with_images(added, PREFIX, []) == FORM
-    assert with_images(added, PREFIX, [GIS, R]) == added
+    assert with_images(added, ours, []) == FORM
+    assert with_images(added, ours, [GIS, R]) == added
 
 
 def test_every_other_line_stays() -> None:
     before = FORM.splitlines()
-    added = with_images(FORM, PREFIX, [GIS]).splitlines()
+    added = with_images(FORM, ours, [GIS]).splitlines()
     assert [line for line in added if PREFIX not in line] == before
 
 
 def test_a_new_version_takes_the_place_of_the_old_one() -> None:
     newer = GIS.replace(":v3@", ":v4@")
-    text = with_images(with_images(FORM, PREFIX, [GIS]), PREFIX, [newer])
+    text = with_images(with_images(FORM, ours, [GIS]), ours, [newer])
     assert options(text) == [*options(FORM), newer]
 
 
@@ -64,23 +69,23 @@ def test_an_empty_list(empty: str) -> None:
     form = (
         f"spawnerFormDefaults:\n  image:\n    options:{empty}\n  cpu:\n    value: '1'\n"
     )
-    added = with_images(form, PREFIX, [GIS])
+    added = with_images(form, ours, [GIS])
     assert options(added) == [GIS]
     assert yaml.safe_load(added)["spawnerFormDefaults"]["cpu"] == {"value": "1"}
-    gone = with_images(added, PREFIX, [])
+    gone = with_images(added, ours, [])
     assert options(gone) == [] and gone.endswith("  cpu:\n    value: '1'\n")
 
 
 def test_a_list_in_brackets() -> None:
     form = "spawnerFormDefaults:\n  image:\n    options: [a:1,\n      b:2]\n    value: a:1\n"
-    added = with_images(form, PREFIX, [GIS])
+    added = with_images(form, ours, [GIS])
     assert options(added) == ["a:1", "b:2", GIS]
     assert yaml.safe_load(added)["spawnerFormDefaults"]["image"]["value"] == "a:1"
 
 
 def test_no_line_at_the_end() -> None:
     form = "spawnerFormDefaults:\n  image:\n    options:\n      - a:1"
-    assert options(with_images(form, PREFIX, [GIS])) == ["a:1", GIS]
+    assert options(with_images(form, ours, [GIS])) == ["a:1", GIS]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_no_line_at_the_end() -> None:
 )
 def test_what_is_no_such_form_is_left_alone(form: str) -> None:
     with pytest.raises(Conflict):
-        with_images(form, PREFIX, [GIS])
+        with_images(form, ours, [GIS])
 
 
 @pytest.mark.parametrize(
@@ -109,16 +114,16 @@ def test_what_is_no_such_form_is_left_alone(form: str) -> None:
 )
 def test_a_form_written_another_way_is_left_alone(form: str) -> None:
     with pytest.raises(Conflict):
-        with_images(form, PREFIX, [GIS])
+        with_images(form, ours, [GIS])
 
 
 def test_a_list_that_is_right_stays_as_it_is_written() -> None:
     form = "spawnerFormDefaults: {image: {options: [x/y], value: q}}\n"
-    assert with_images(form, PREFIX, []) == form
+    assert with_images(form, ours, []) == form
 
 
 def test_a_list_that_is_named_elsewhere_gets_one_of_its_own() -> None:
     form = "a: &list [x/y]\nspawnerFormDefaults:\n  image:\n    options: *list\n"
-    added = with_images(form, PREFIX, [GIS])
+    added = with_images(form, ours, [GIS])
     assert options(added) == ["x/y", GIS]
     assert yaml.safe_load(added)["a"] == ["x/y"]

@@ -10,6 +10,7 @@ from traitlets import TraitError
 
 from hub_service.app import HubService
 from hub_service.clients.kube import Cluster
+from tests.fakes.kubernetes_reviews import FakeToken
 from tests.service.conftest import PREFIX, World
 
 SECRET = "the-gateway-alone-knows-these-characters"
@@ -27,6 +28,8 @@ async def world(neighbours: World) -> AsyncIterator[World]:
         "kubeflow_notebook_namespaces": NAMESPACES,
         "kubeflow_admins": [ROOT],
         "kubeflow_user_prefix": "accounts:",
+        "kubeflow_robots": ["ci:publisher"],
+        "publish_registries": ["localhost:30500/pipeline"],
     }
     reviews = neighbours.cluster.reviews
     reviews.rights, reviews.owners = {(ALICE, "team")}, {"team": ALICE}
@@ -301,6 +304,35 @@ async def test_a_token_that_is_no_desktops(world: World, case: str) -> None:
         reviews.owners.clear()
     status, _ = await refused(world.client("t"))
     assert status == (401 if case in ("audience", "unbound", "user") else 403)
+
+
+@pytest.mark.parametrize("by", ["its token", "the gateway"])
+async def test_a_robot_publishes_and_does_nothing_else(world: World, by: str) -> None:
+    name = "system:serviceaccount:ci:publisher"
+    audience = ["desktops-hub-service"]
+    world.cluster.reviews.tokens["robot"] = FakeToken(name, audience, {})
+    robot = world.client(Authorization="Bearer robot")
+    if by == "the gateway":
+        given = {"kubeflow-userid": f"accounts:{name}", "X-Desktops-Gateway": SECRET}
+        robot = world.client("of-another-audience", **given)
+    world.registry.add_image("pipeline/r", "1")
+    body = {"reference": "localhost:30500/pipeline/r:1"}
+    reply = await robot.post("/images/hub/r/versions", json=body)
+    assert (reply.status_code, reply.json().get("state")) == (200, "published")
+    [image] = (await gateway(world, BOB).get("/images?show=published")).json()["items"]
+    assert (image["owner"], image["name"]) == ("hub", "r")
+    assert await refused(robot) == (403, "scope_missing")
+    assert await refused(robot, "/commits", **save()) == (403, "scope_missing")
+
+
+@pytest.mark.parametrize("name", ["ci:publisher-2", "other:publisher", "publisher"])
+async def test_another_account_is_no_robot(world: World, name: str) -> None:
+    account = f"system:serviceaccount:{name}"
+    audience = ["desktops-hub-service"]
+    world.cluster.reviews.tokens["other"] = FakeToken(account, audience, {})
+    assert await refused(world.client("other")) == (401, "token_unknown")
+    named = gateway(world, ALICE, **{"kubeflow-userid": f"accounts:{account}"})
+    assert await refused(named) == (401, "nobody_named")
 
 
 async def test_stopping_is_kubeflows(world: World) -> None:
