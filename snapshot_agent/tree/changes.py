@@ -15,7 +15,7 @@ from typing import Protocol
 
 from snapshot_agent.exclusions import MOUNT, SPECIAL, Rules, hides_whiteouts
 from snapshot_agent.tree import overlay
-from snapshot_agent.tree.frame import Entry, Frame, Row
+from snapshot_agent.tree.frame import MOST_NAMES, Entry, Frame, Row, TooManyNames
 from snapshot_agent.tree.lower import Kind as LowerKind
 from snapshot_agent.tree.lower import LowerView
 
@@ -204,6 +204,9 @@ class Walker:
 
     def _open(self, frame: Frame) -> Iterator[Change]:
         """Read a directory's names; the deletions among them come out at once."""
+        if frame.excluded and not frame.indexed:
+            self._pass_over(frame)
+            return
         found = sorted(frame.scan(), reverse=True)
         marked = frame.marked()
         for entry in found:
@@ -216,6 +219,17 @@ class Walker:
             if change is not None:
                 yield change
             frame.rows.append(Row(entry.name, 0, 0, change is not None))
+
+    def _pass_over(self, frame: Frame) -> None:
+        """Tell the bytes of what is left out and in no image, however many names there are."""
+        for entry in frame.names():
+            if stat.S_ISDIR(entry.stat.st_mode):
+                frame.todo.append(entry)
+            else:
+                reason = frame.reason or SPECIAL
+                self._leave_out(frame.excluded, reason, size_of(entry.stat))
+            if len(frame.todo) > MOST_NAMES:
+                raise TooManyNames(frame.path)
 
     def _plain(self, frame: Frame, entry: Entry) -> Change | None:
         """The change that one name is, if it is nothing but that: no directory, not left out."""

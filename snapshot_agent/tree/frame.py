@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from snapshot_agent.exclusions import State, hides_whiteouts
@@ -98,19 +100,22 @@ class Frame:
             or too_long(self.join(name))
         )
 
-    def scan(self) -> list[Entry]:
-        """The names in it; those that vanish meanwhile are left out."""
-        self.seen_at = time.time_ns()
-        found: list[Entry] = []
+    def names(self) -> Iterator[Entry]:
+        """What is in it, one by one; what vanishes meanwhile is skipped."""
         with os.scandir(self.fd) as entries:
             for one in entries:
                 try:
                     status = one.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                found.append(Entry(one.name, status))
-                if len(found) > MOST_NAMES:
-                    raise TooManyNames(self.path)
+                yield Entry(one.name, status)
+
+    def scan(self) -> list[Entry]:
+        """All of them; TooManyNames when they are more than memory is for."""
+        self.seen_at = time.time_ns()
+        found = list(islice(self.names(), MOST_NAMES + 1))
+        if len(found) > MOST_NAMES:
+            raise TooManyNames(self.path)
         self.touched = os.fstat(self.fd).st_ctime_ns
         return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from snapshot_agent.tree.frame import MOST_NAMES
 from tests.trees import snapshot
 
 from .overlays import Overlay, Saver, can_mount, overlay, rebuilt
@@ -83,3 +84,22 @@ def test_what_is_in_no_image_is_not_remembered(
     os.makedirs(mounted.merged / CACHE / "mine/more/and/more")
     saver.second()
     assert saver.index.directories == known
+
+
+def test_more_names_than_are_looked_at_at_once(
+    mounted: Overlay, saver: Saver, tmp_path: Path
+) -> None:
+    """A cache with so many files keeps nobody from saving; what is around it is exact."""
+    many = mounted.merged / CACHE / "many"
+    (many / "deep").mkdir(parents=True)
+    (many / "deep/file").write_bytes(b"1" * 5000)
+    folder = os.open(many, os.O_RDONLY | os.O_DIRECTORY)
+    for name in range(MOST_NAMES + 1):
+        os.mknod(str(name), dir_fd=folder)
+    os.close(folder)
+    delete(mounted.merged)
+    got = rebuilt(mounted.lowers, tmp_path / "rebuilt", [saver.first()])
+    assert set(snapshot(got / CACHE)) == LEFT
+    told = [size for path, _, size in saver.left_out if path == f"{CACHE}/many"]
+    # The folder itself, what is in it, and what is in the one below it.
+    assert (len(told), sum(told)) == (MOST_NAMES + 4, 5000)
