@@ -74,15 +74,17 @@ class Capture:
         expected: int,
         check: Callable[[], None],
         plan: Plan,
+        decide: Callable[[], Plan],
         kept: Kept | None = None,
         surveyed: LeftOut | None = None,
         written: Callable[[Blob], None] = lambda blob: None,
     ) -> None:
         """`expected` bytes are to be read; `check` raises Cancelled when it is to stop.
 
-        By the `plan` the layers of earlier saves become one. `surveyed` is what the rules leave
-        out of the desktop, to be told with `kept`, which this object closes or hands on. `written`
-        is told each layer as it is finished, also one that is then of no use.
+        By the `plan` the layers of earlier saves become one: the one of `kept`, and when that
+        turns out to be of no use, what `decide` says then. `surveyed` is what the rules leave out
+        of the desktop, to be told with `kept`, which this object closes or hands on. `written` is
+        told each layer as it is finished, also one that is then of no use.
         """
         self._desktop = desktop
         self._rules = rules
@@ -93,7 +95,7 @@ class Capture:
         self._expected = expected
         self._check = check
         self._written = written
-        self._plan = plan
+        self._plan, self._decide = plan, decide
         self._joined = Joined()
         self._kept = kept
         self._surveyed = surveyed
@@ -139,6 +141,8 @@ class Capture:
 
     def _once(self, spool: Spool, status: Status) -> Captured:
         kept, self._kept = self._kept, None
+        if self._kept_used and kept is None:
+            self._plan = self._decide()
         self._kept_used = kept is not None
         self._changed_while_saved, self._layers = {}, []
         file = kept.file if kept is not None else IndexFile(spool)
@@ -169,16 +173,8 @@ class Capture:
             return Joined(gone=kept.gone, refused=kept.refused, bytes=kept.joined_bytes)
         if not self._plan.layers:
             return Joined()
-        settings, secrets = self._settings, self._canaries
-        join = Join(
-            self._desktop,
-            self._plan,
-            self._rules,
-            settings,
-            secrets,
-            self._check,
-            self._written,
-        )
+        parts = (self._desktop, self._plan, self._rules, self._settings)
+        join = Join(*parts, self._canaries, self._check, self._written)
         done = join.run(spool, step, self._denied | self._bare)
         if done is None:
             self._plan = self._plan.without()

@@ -153,9 +153,10 @@ class CaptureSession:
         plan, kept = tools.kept.plan(desktop.container_id), None
         if isinstance(plan, Plan):
             kept = self._kept(desktop, rules, plan, found)
+        joining = Joining(desktop, config, rules, tools.settings, self._check)
+        decide = partial(joining.decide, partial(self._fits, found))
         if kept is None or not isinstance(plan, Plan):
-            joining = Joining(desktop, config, rules, tools.settings, self._check)
-            plan = joining.decide(partial(self._fits, found))
+            plan = decide()
         secrets = canaries(desktop.env, environment(config))
         capture = Capture(
             desktop,
@@ -167,6 +168,7 @@ class CaptureSession:
             expected=found.apparent,
             check=self._check,
             plan=plan,
+            decide=decide,
             kept=kept,
             surveyed=found.left_out,
             written=lambda blob: self._tell(LayerWritten(_spooled(blob))),

@@ -5,6 +5,7 @@ proxy       a way to `registry` that breaks when it is told to
 http        an HTTP client, closed at the end
 client      the RegistryClient on `registry`
 running_container   a containerd that knows one container that runs, and that one's id
+sessions    desktops of which each stands on what the one before has saved
 saver       the passes of a save on the overlay that a module calls `mounted`
 image       a small image of two layers
 node        a node with a running desktop of that image, once fake and once with real containerd
@@ -40,6 +41,7 @@ from .registries import (
     find_registry,
     real_registry,
 )
+from .sessions import Sessions
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -156,4 +158,13 @@ async def agent(
     async with running_agent(
         node, registry.url, tmp_path / "agent", kept_saves=16
     ) as made:
+        yield made
+
+
+@pytest.fixture
+def sessions(running_container: tuple[Containerd, str]) -> Iterator[Sessions]:
+    # Short: the names of all layers must fit into one page.
+    with tempfile.TemporaryDirectory(prefix="j", dir="/tmp") as folder:
+        made = Sessions(Path(folder), *running_container)
+        made.image()
         yield made

@@ -73,10 +73,12 @@ class Sessions:
         room: int = 0,
         apparent: int = 0,
         check: Callable[[], None] = lambda: None,
+        may_join: bool = True,
     ) -> tuple[Captured, list[Path]]:
         """What a save gives, and its new layers as tar files, the lowest first.
 
-        `apparent` bytes are in the layers that are joined.
+        `apparent` bytes are in the layers that are joined. What was `kept` has joined them; if it
+        is of no use, they are joined anew where that `may_join`.
         """
         spool = Spool(Room(self.folder("s"), room), "save")
         spool.make()
@@ -93,6 +95,7 @@ class Sessions:
             expected=0,
             check=check,
             plan=plan,
+            decide=lambda: plan if may_join else plan.without(),
             kept=kept,
         )
         captured = capture.run(spool, Status("save"))
@@ -117,6 +120,16 @@ class Sessions:
             mounts=(),
             env=(),
         )
+
+
+@contextmanager
+def saved(sessions: Sessions) -> Iterator[Overlay]:
+    """A session, from which the next one is started."""
+    with sessions.desktop() as mounted:
+        yield mounted
+        captured, layers = sessions.save(mounted)
+        captured.kept.close()
+    sessions.start_from(layers)
 
 
 def home_rules(

@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from snapshot_agent.capture.capture_settings import CaptureSettings
-from snapshot_agent.capture.containerd import Containerd
 from snapshot_agent.capture.joining import MOST_LAYERS
 from snapshot_agent.failures import is_full
 from snapshot_agent.tree.frame import MOST_NAMES, TooManyNames
@@ -22,8 +20,8 @@ from snapshot_agent.tree.joined import JoinedLayers
 from snapshot_agent.tree.lower import LowerView
 from tests.trees import differences, snapshot
 
-from .overlays import Overlay, can_mount, rebuilt
-from .sessions import DEFAULTS, HOME, Sessions, home_rules
+from .overlays import can_mount, rebuilt
+from .sessions import DEFAULTS, HOME, Sessions, home_rules, saved
 
 pytestmark = pytest.mark.skipif(
     not can_mount(), reason="overlay mounts need root with CAP_SYS_ADMIN"
@@ -31,25 +29,6 @@ pytestmark = pytest.mark.skipif(
 
 TOKEN = b"0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 MANY, DEEP = 20, 450
-
-
-@pytest.fixture
-def sessions(running_container: tuple[Containerd, str]) -> Iterator[Sessions]:
-    # Short: the names of all layers must fit into one page.
-    with tempfile.TemporaryDirectory(prefix="j", dir="/tmp") as folder:
-        made = Sessions(Path(folder), *running_container)
-        made.image()
-        yield made
-
-
-@contextmanager
-def saved(sessions: Sessions) -> Iterator[Overlay]:
-    """A session, from which the next one is started."""
-    with sessions.desktop() as mounted:
-        yield mounted
-        captured, layers = sessions.save(mounted)
-        captured.kept.close()
-    sessions.start_from(layers)
 
 
 def deepen(sessions: Sessions) -> None:
