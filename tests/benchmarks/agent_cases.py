@@ -216,6 +216,26 @@ async def _against_tar(bench: Bench, desk: Desk, case: str) -> None:
     )
 
 
+async def million(bench: Bench) -> None:
+    """A million empty files, once: what it takes of time, memory and disk; nothing beside it."""
+    with bench.desk("million") as desk:
+        for folder in range(1000):
+            place = desk.node.merged / f"opt/million/{folder}"
+            place.mkdir(parents=True)
+            for name in range(1000):
+                (place / str(name)).touch()
+        async with bench.agent(desk) as agent:
+            result = await bench.save(agent)
+    size = sum(result["new_layers"].values())
+    bench.row(
+        "a million empty files in a thousand folders",
+        f"{result['clock']:.0f} s, {size / MEGA:.0f} MB, froze {result['seconds']['freeze']:.3f} s",
+        "",
+        "",
+        "",
+    )
+
+
 async def freeze(bench: Bench) -> None:
     """50,000 changed entries and a program that writes all the time."""
     with bench.desk("freeze") as desk:
@@ -348,6 +368,7 @@ CASES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "freeze": freeze,
     "second": second,
     "joined": joined,
+    "million": million,
     "pull": pull,
     "big": big_image,
 }
