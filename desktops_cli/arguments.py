@@ -359,6 +359,13 @@ def _publish(make: _Maker) -> None:
         help=_("publish this image of a registry as its next version, for pipelines"),
     )
     parser.option("--title", default="", help=_("title of a new image, with --image"))
+    parser.option(
+        "--stage",
+        action="store_true",
+        help=_(
+            "with --image: only see whether it passes; the same line without this publishes"
+        ),
+    )
 
 
 def _rm(make: _Maker) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from desktops_cli.arguments import ImageName
 from desktops_cli.client import image_path
 from desktops_cli.commands.pushed import publish_pushed
-from desktops_cli.errors import CommandError
+from desktops_cli.errors import CommandError, UsageProblem
 from desktops_cli.running import Run
 from desktops_cli.words import sentence
 
@@ -15,6 +15,10 @@ def publish(run: Run) -> None:
     if run.given.pushed:
         publish_pushed(run, run.given.image, run.given.pushed)
         return
+    if run.given.stage:
+        raise UsageProblem(
+            "stage_without_image", sentence("--stage goes with --image alone.")
+        )
     if run.given.approve:
         _approve(run, run.given.image)
         return

@@ -18,12 +18,30 @@ PATIENCE = 300.0
 def publish_pushed(run: Run, image: ImageName, reference: str) -> None:
     """Make it a version, and wait until everybody can start it; raise when it is not passed.
 
-    Asked again, it is the same version: a step that broke off may be repeated.
+    - asked again, it is the same version: a step that broke off may be repeated
+    - one that is staged is waited for until it has passed, and nobody else can start it
     """
-    path = image_path(image.owner, image.name)
-    body = {"reference": reference, "note": run.given.note}
+    found = _awaited(run, image, _asked(run, image, reference))
+    if found["state"] == "published":
+        done = sentence("Everybody can start version {number} of {image} now.")
+    elif found["state"] == "passed" and run.given.stage:
+        done = sentence(
+            "Version {number} of {image} has passed: publish it by the same line without --stage."
+        )
+    else:
+        raise _refused(found)
+    run.answer(run._(done, number=found["version"], image=image), found)
+
+
+def _asked(run: Run, image: ImageName, reference: str) -> dict[str, Any]:
+    """Ask for it, and return how far it is."""
+    body: dict[str, Any] = {"reference": reference, "note": run.given.note}
     if run.given.title:
         body["title"] = run.given.title
+    if run.given.stage:
+        # A hub that cannot keep it back refuses the word, and publishes nothing.
+        body["stage"] = True
+    path = image_path(image.owner, image.name)
     found = run.client.post(f"{path}/versions", body)
     if found["state"] == "waiting":
         run.say(
@@ -33,32 +51,23 @@ def publish_pushed(run: Run, image: ImageName, reference: str) -> None:
                 image=image,
             )
         )
-        where = f"{path}/versions/{found['version']}/publication"
-        found = _awaited(run, where)
-    if found["state"] != "published":
-        raise _refused(found)
-    done = run._(
-        "Everybody can start version {number} of {image} now.",
-        number=found["version"],
-        image=image,
-    )
-    run.answer(done, found)
+    return found
 
 
-def _awaited(run: Run, where: str) -> dict[str, Any]:
+def _awaited(run: Run, image: ImageName, found: dict[str, Any]) -> dict[str, Any]:
     """Return how it ended; a service that is away for a while is waited for."""
+    path = image_path(image.owner, image.name)
+    where = f"{path}/versions/{found['version']}/publication"
     heard = time.monotonic()
-    while True:
+    while found["state"] == "waiting":
+        time.sleep(PAUSE)
         try:
             found = run.client.get(where)
             heard = time.monotonic()
         except Unavailable:
             if time.monotonic() - heard > PATIENCE:
                 raise
-        else:
-            if found["state"] != "waiting":
-                return found
-        time.sleep(PAUSE)
+    return found
 
 
 def _refused(found: dict[str, Any]) -> CommandError:

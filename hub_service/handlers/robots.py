@@ -14,7 +14,7 @@ class RobotHandler(ApiHandler):
     def view(self, publication: Publication) -> dict[str, Any]:
         """Return the wire form; the one that asks sees nothing else of the catalogue."""
         job, image = publication.job, publication.image
-        error = error_view(job.error, self._) if job and job.error else None
+        error = publication.error and error_view(publication.error, self._)
         return {
             "owner": image.owner,
             "name": image.name,
@@ -32,7 +32,7 @@ class PublishHandler(RobotHandler, VersionsHandler):
 
     @needs_scope(PUBLISH)
     async def post(self, owner: str, name: str) -> None:
-        """Make it a version of an image of the hub, and publish that."""
+        """Make it a version of an image of the hub, and publish that, or try it for later."""
         body = self.body("PushedImage")
         found = await self.services.robots.publish(
             self.current_user["name"], owner, name, body

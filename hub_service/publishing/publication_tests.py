@@ -48,9 +48,17 @@ class PublicationTests:
         """Say whether a version must be tried or scanned before it is published."""
         return self._untried(version) or self._scans.needed(version)
 
+    def passed(self, version: Version) -> bool:
+        """Say whether a version came up, and nothing that is known of it keeps it back."""
+        return not self._untried(version) and self.problem(version) is None
+
+    def problem(self, version: Version) -> Conflict | None:
+        """Return what is known of a version that keeps it from being published."""
+        return self._scans.problem(version)
+
     def require_allowed(self, version: Version) -> None:
         """Raise Conflict when what is known of a version keeps it from being published."""
-        if problem := self._scans.problem(version):
+        if problem := self.problem(version):
             raise problem
 
     def of(self, owner: str, name: str, number: int) -> Job | None:

@@ -12,7 +12,7 @@ from hub_service.publishing.publication_tests import PublicationTests
 from hub_service.rules.naming import checked_description, checked_name, checked_title
 from hub_service.stores.stores import Stores
 
-WAITING, KEPT = "waiting", "kept"
+WAITING, PASSED, KEPT = "waiting", "passed", "kept"
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,11 @@ class Publication:
     image: Image
     version: Version
     state: str
-    """published, waiting (for its start-test or its scan), or kept: what starts is another one."""
+    """published, waiting (for its start-test or its scan), passed, or kept: it was not passed."""
     job: Job | None
     """What it waits for, or what ended last."""
+    error: dict[str, Any] | None = None
+    """Why it was not passed."""
 
 
 class Robots:
@@ -37,6 +39,7 @@ class Robots:
       out
     - it is published after its start-test and its scan, as any other; until then, and when it
       does not pass, everybody goes on with the version before
+    - one that is staged is tried and scanned as well, and published when it is asked for again
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Robots:
         # What was pushed before, and is being tried still, must not come after it.
         self._trials.withdraw(image)
         if image.published != version.number:
-            self._offer(actor, image, version)
+            self._offer(actor, image, version, stage=asked.get("stage", False))
         return self.state(owner, name, version.number)
 
     def state(self, owner: str, name: str, number: int) -> Publication:
@@ -86,20 +89,28 @@ class Robots:
         if image.visibility == PUBLISHED and image.published == number:
             return Publication(image, version, PUBLISHED, None)
         job = self._last_trial(owner, name, number)
-        waits = job and job.unfinished and job.request.get("approval")
-        return Publication(image, version, WAITING if waits else KEPT, job)
+        if job and job.unfinished:
+            return Publication(image, version, WAITING, job)
+        if self._trials.passed(version):
+            return Publication(image, version, PASSED, job)
+        error = job.error if job else None
+        if not error and (problem := self._trials.problem(version)):
+            error = problem.to_dict()
+        return Publication(image, version, KEPT, job, error)
 
-    def _offer(self, actor: str, image: Image, version: Version) -> None:
+    def _offer(self, actor: str, image: Image, version: Version, stage: bool) -> None:
         if self._trials.needed(version):
-            approval = {"by": actor, "activate": True}
+            approval = None if stage else {"by": actor, "activate": True}
             self._trials.ask(image, version.number, approval)
-        else:
-            self._trials.require_allowed(version)
+            self._changed()
+            return
+        self._trials.require_allowed(version)
+        if not stage:
             changes = {"published": version.number, "active": version.number}
             self._catalogue.change(
                 actor, image.owner, image.name, visibility=PUBLISHED, **changes
             )
-        self._changed()
+            self._changed()
 
     def _recorded(
         self, name: str, title: str, note: str, found: PushedImage

@@ -64,6 +64,33 @@ async def test_what_does_not_come_up_fails_the_pipeline(
     assert failed.code == 1 and "its screen stayed empty" in failed.errors
 
 
+async def test_what_is_staged_is_published_by_the_same_line_without_the_word(
+    world: World, robot: Desk
+) -> None:
+    world.registry.add_image("pipeline/geomatics", "1")
+    line = ("publish", IMAGE, "--image", PUSHED)
+    running = asyncio.create_task(robot.later(*line, "--stage"))
+    builds = world.cluster.workloads.builds
+    tried = await wait_for(lambda: next(iter(builds.values())))
+    assert not running.done()
+    tried.tell("tester", {"result": {"seconds": 3.0}})
+    staged = await running
+    assert (staged.code, "version 1 of" in staged.output.lower()) == (0, True)
+    assert "has passed" in staged.output
+    assert world.services
+    image = world.services.catalogue.image("hub", "geomatics")
+    assert image and (image.visibility, image.published) == ("private", None)
+    done = await robot.later(*line, "--json")
+    assert (done.code, done.document["state"]) == (0, "published")
+
+
+async def test_to_stage_is_a_pipelines_alone(world: World) -> None:
+    world.alice()
+    alice = real_desk(world, "token-of-alice")
+    refused = await alice.later("publish", IMAGE, "--stage", "--approve")
+    assert (refused.code, "with --image alone" in refused.errors) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("image", "reference", "code", "words"),
     [

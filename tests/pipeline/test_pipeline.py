@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from tests.fakes.vulnerabilities import Vulnerability, serving, write_database
 from tests.scanner.conftest import OS_RELEASE, PACKAGE, programs
 from tests.service.conftest import World, neighbours
 from tests.service.test_robots import HERE, robot_of
+from tests.service.trials import BLANK, PASSED
 
 __all__ = ["neighbours", "programs"]
 
@@ -161,15 +163,10 @@ async def test_what_was_pushed_is_published_on_the_hub(
 ) -> None:
     world, pipeline = neighbours, Pipeline(tmp_path)
     world.settings = {"publish_registries": [HERE]}
-    digest = world.registry.add_image("team/base", TAG)
-    write_layout(pipeline, world.registry, digest)
+    digest = write_layout(pipeline, world.registry, "base")
     robot_of(world)
     async with world.serving():
-        variables = {
-            "PIPELINE_REGISTRY": f"{HERE}/team",
-            "DESKTOPS_HUB": f"{world.url}/",
-            "DESKTOPS_TOKEN": "robot",
-        }
+        variables = of_robot(world)
         code, said = await asyncio.to_thread(lambda: pipeline("publish", **variables))
         assert code == 0, said
         assert world.services
@@ -182,17 +179,95 @@ async def test_what_was_pushed_is_published_on_the_hub(
         assert code == 3
 
 
-def write_layout(pipeline: Pipeline, registry: FakeRegistry, digest: str) -> None:
-    """Leave what the steps before would have left of one image."""
-    folder = pipeline.sources / "base"
+async def test_all_are_published_or_none(neighbours: World, tmp_path: Path) -> None:
+    world, pipeline = neighbours, Pipeline(tmp_path)
+    world.settings, world.start_tests = {"publish_registries": [HERE]}, True
+    for name in ("base", "r"):
+        write_layout(pipeline, world.registry, name)
+    robot_of(world)
+    async with world.serving():
+        assert world.services
+        catalogue = world.services.catalogue
+        code, said = await publishing(pipeline, world, [PASSED, BLANK])
+        assert code == 1 and "r did not pass: nothing was published" in said
+        for name in ("base", "r"):
+            image = catalogue.image("hub", name)
+            assert image and (image.visibility, image.published) == ("private", None)
+        # base has passed already, so r alone is tried.
+        code, said = await publishing(pipeline, world, [PASSED])
+        assert code == 0, said
+        for name in ("base", "r"):
+            image = catalogue.image("hub", name)
+            assert image and (image.visibility, image.published) == ("published", 1)
+
+
+async def test_a_publication_that_breaks_off_says_what_is_public(
+    neighbours: World, tmp_path: Path
+) -> None:
+    world, pipeline = neighbours, Pipeline(tmp_path)
+    world.settings = {"publish_registries": [HERE]}
+    for name in ("base", "r"):
+        write_layout(pipeline, world.registry, name)
+    robot_of(world)
+    async with world.serving():
+        # The registry forgets the second image when the first is public.
+        assert world.services
+        catalogue = world.services.catalogue
+        running = asyncio.create_task(publishing(pipeline, world, []))
+        await eventually(
+            lambda: (image := catalogue.image("hub", "base")) and image.published
+        )
+        del world.registry.manifests["team/r"]
+        code, said = await running
+        assert code and "r was not published" in said and "; base was" in said
+
+
+async def publishing(
+    pipeline: Pipeline, world: World, verdicts: list[dict[str, Any]]
+) -> tuple[int, str]:
+    """Publish what was pushed; its desktops end with these verdicts, one after the other."""
+    variables = of_robot(world)
+    running = asyncio.create_task(
+        asyncio.to_thread(lambda: pipeline("publish", **variables))
+    )
+    builds = world.cluster.workloads.builds
+    for verdict in verdicts:
+        tried = await eventually(lambda: next(iter(builds.values()), None))
+        tried.tell("tester", verdict)
+        await eventually(lambda: not builds)
+    return await running
+
+
+async def eventually(condition: Callable[[], Any]) -> Any:
+    """Wait until a condition holds, as long as programs may take to start; return its value."""
+    async with asyncio.timeout(60):
+        while not (value := condition()):
+            await asyncio.sleep(0.05)
+    return value
+
+
+def of_robot(world: World) -> dict[str, str]:
+    """The variables of the last step."""
+    return {
+        "PIPELINE_REGISTRY": f"{HERE}/team",
+        "DESKTOPS_HUB": f"{world.url}/",
+        "DESKTOPS_TOKEN": "robot",
+    }
+
+
+def write_layout(pipeline: Pipeline, registry: FakeRegistry, name: str) -> str:
+    """Leave what the steps before would have left of one image; give its digest."""
+    digest = registry.add_image(f"team/{name}", TAG, name)
+    folder = pipeline.sources / name
     folder.mkdir(parents=True)
     (folder / "Dockerfile").write_text(BASE)
-    blobs = pipeline.place / "base" / "blobs" / "sha256"
+    blobs = pipeline.place / name / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    _, data = registry.manifests["team/base"][digest]
+    _, data = registry.manifests[f"team/{name}"][digest]
     (blobs / digest.partition(":")[2]).write_bytes(data)
     config = json.loads(data)["config"]["digest"]
     labels = {"Labels": {"org.opencontainers.image.title": "A small one"}}
     (blobs / config.partition(":")[2]).write_text(json.dumps({"config": labels}))
     index = {"manifests": [{"digest": digest}]}
-    (pipeline.place / "base" / "index.json").write_text(json.dumps(index))
+    (pipeline.place / name / "index.json").write_text(json.dumps(index))
+    return digest

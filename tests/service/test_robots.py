@@ -192,9 +192,57 @@ async def test_the_newer_one_wins_although_the_older_one_is_tried_longer(
         for one in reversed(tried):
             one.tell("tester", {"result": {"seconds": 3.0}})
             await wait_for(lambda: one not in builds.values())
-        for number, state in ((1, "kept"), (2, "published")):
+        for number, state in ((1, "passed"), (2, "published")):
             reply = await robot.get(f"{IMAGE}/versions/{number}/publication")
             assert reply.json()["state"] == state
+
+
+async def test_what_is_staged_is_tried_and_waits_until_it_is_asked_for(
+    neighbours: World,
+) -> None:
+    world = neighbours
+    world.settings = {"publish_registries": [HERE]}
+    world.start_tests, world.scans = True, {"scan_block": "critical"}
+    async with world.serving():
+        robot = robot_of(world)
+        builds = world.cluster.workloads.builds
+        for number, finding in enumerate((LOW, CRITICAL), start=1):
+            world.registry.add_image("pipeline/geomatics", "1", str(number))
+            # That it was to be published holds no more.
+            await publish(robot)
+            reply = await publish(robot, stage=True)
+            assert (reply.status_code, reply.json()["state"]) == (202, "waiting")
+            tried = await wait_for(lambda: next(iter(builds.values())))
+            tried.tell("tester", {"result": {"seconds": 3.0}})
+            (await scan_of(world)).tell("scan", found(finding))
+            await wait_for(lambda: not builds)
+            state = (await robot.get(f"{IMAGE}/versions/{number}/publication")).json()
+            if finding is LOW:
+                assert (state["state"], state["published_version"]) == ("passed", None)
+                assert await profiles(world) == []
+                again = await publish(robot, stage=True)
+                assert (again.status_code, again.json()) == (200, state)
+                reply = await publish(robot)
+                assert (reply.status_code, reply.json()["state"]) == (200, "published")
+                assert not builds
+            else:
+                assert (state["state"], state["published_version"]) == ("kept", 1)
+                assert state["error"]["code"] == "scan_blocks"
+                again = await publish(robot, stage=True)
+                assert again.json()["error"]["code"] == "scan_blocks"
+
+
+async def test_what_is_published_already_stays_so_when_it_is_staged(
+    world: World,
+) -> None:
+    robot = robot_of(world)
+    world.registry.add_image("pipeline/geomatics", "1")
+    first = (await publish(robot)).json()
+    assert (await publish(robot, stage=True)).json() == first
+    world.registry.add_image("pipeline/geomatics", "1", "changed")
+    # Nothing is tried on this hub, so it has passed.
+    staged = (await publish(robot, stage=True)).json()
+    assert (staged["state"], staged["published_version"]) == ("passed", 1)
 
 
 async def test_an_image_for_several_machines_has_the_size_of_one(world: World) -> None:
