@@ -60,7 +60,7 @@ def build(
     done = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
     if done.returncode != 0:
         raise BuildFailed(image.name, _disk_is_full())
-    if image.folder.startswith("images/"):
+    if image.desktop:
         size = size_of(reference)
         say(f"{image.name}: {size / 1e9:.2f} GB uncompressed")
         try:

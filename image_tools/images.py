@@ -32,6 +32,11 @@ class Image:
         """Everything that decides what comes out."""
         return [self.folder, *self.sources]
 
+    @property
+    def desktop(self) -> bool:
+        """People start it, so it has a budget and goes through the pipeline."""
+        return self.folder.startswith("images/")
+
 
 IMAGES = (
     Image(
@@ -83,6 +88,8 @@ IMAGES = (
     ),
     Image("registry", "helm/images/registry", ("devcluster/binaries.py",), "seconds"),
 )
+DESKTOPS = tuple(image for image in IMAGES if image.desktop)
+"""Each after what it is made from."""
 BY_NAME = {image.name: image for image in IMAGES}
 
 

@@ -12,7 +12,14 @@ import pytest
 from image_tools.budget import FILE, check_budget
 from image_tools.builder import build, build_arguments
 from image_tools.errors import ParentMissing, TooLarge
-from image_tools.images import BY_NAME, IMAGES, ROOT, content_hash, with_parents
+from image_tools.images import (
+    BY_NAME,
+    DESKTOPS,
+    IMAGES,
+    ROOT,
+    content_hash,
+    with_parents,
+)
 
 
 def test_the_demo_builds_neither_r_nor_geomatics() -> None:
@@ -48,6 +55,11 @@ def test_every_desktop_image_has_a_budget_and_the_family_is_whole() -> None:
     budgets = json.loads(FILE.read_text())
     family = {image.name for image in IMAGES if image.folder.startswith("images/")}
     assert family == set(budgets) == {"base", "r", "geomatics"}
+    assert [image.name for image in DESKTOPS] == ["base", "r", "geomatics"]
+    before: set[str] = set()
+    for image in IMAGES:
+        assert image.parent is None or image.parent in before
+        before.add(image.name)
 
 
 def test_an_image_over_its_budget_is_refused_with_the_figures() -> None:

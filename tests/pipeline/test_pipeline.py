@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from image_tools.builder import ARGUMENTS
 from tests.conformance.registries import MISSING, find_registry, real_registry
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.vulnerabilities import Vulnerability, serving, write_database
@@ -81,7 +82,7 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     (root / "more").write_text("x" * 2_000_000)
     made.environment["PIPELINE_CONTEXT"] = str(root)
     yield made
-    names = [f"localhost/pipeline/{name}:{TAG}" for name in ("r", "base")]
+    names = [f"localhost/pipeline/{name}:{TAG}" for name in ("geomatics", "r", "base")]
     subprocess.run(["buildah", "rmi", "--force", *names], capture_output=True)
 
 
@@ -139,6 +140,56 @@ def test_an_image_that_is_too_large_stops_it(pipeline: Pipeline) -> None:
     budget.write_text('{"base": 1, "r": 1}')
     code, said = pipeline("check")
     assert (code, said.splitlines()[-1].endswith("lets it be: r")) == (1, True), said
+
+
+def test_switches_reach_the_dockerfiles_and_each_stands_on_its_parent(
+    pipeline: Pipeline,
+) -> None:
+    for name, switches in ARGUMENTS.items():
+        lines = [f"ARG {one}\nLABEL of-{name}-{one}=${{{one}}}" for one in switches]
+        folder = pipeline.sources / name
+        folder.mkdir(exist_ok=True)
+        top = BASE if name == "base" else ABOVE
+        (folder / "Dockerfile").write_text("\n".join([top, *lines]))
+    wanted = {
+        f"of-{name}-{one}": f"{one}'s" for name, of in ARGUMENTS.items() for one in of
+    }
+    values = {one: f"{one}'s" for of in ARGUMENTS.values() for one in of}
+    assert pipeline("build", **values)[0] == 0
+    # The last has the labels of all that it stands on.
+    labels = labels_of(pipeline, "geomatics")
+    assert wanted.items() <= labels.items()
+    assert not any("geomatics" in label for label in labels_of(pipeline, "r"))
+
+
+def labels_of(pipeline: Pipeline, name: str) -> dict[str, str]:
+    """The labels of an image that was built."""
+    [one] = json.loads((pipeline.place / name / "index.json").read_text())["manifests"]
+    blobs = pipeline.place / name / "blobs" / "sha256"
+    manifest = json.loads((blobs / one["digest"].partition(":")[2]).read_text())
+    config = (blobs / manifest["config"]["digest"].partition(":")[2]).read_text()
+    found: dict[str, str] = json.loads(config)["config"]["Labels"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["base", "unknown"], "unknown: no line in IMAGES"),
+        (["base", "hub"], "hub: no line in IMAGES"),
+        (["r"], "r is made from base, which is not in"),
+    ],
+)
+def test_a_folder_that_nothing_is_known_of_stops_every_step(
+    tmp_path: Path, names: list[str], words: str
+) -> None:
+    pipeline = Pipeline(tmp_path)
+    for name in names:
+        (pipeline.sources / name).mkdir(parents=True)
+        (pipeline.sources / name / "Dockerfile").write_text(BASE)
+    for step in ("build", "sbom", "scan", "check", "push", "publish"):
+        code, said = pipeline(step, PIPELINE_REGISTRY="registry.example.org")
+        assert (code, words in said) == (1, True), said
 
 
 def test_a_step_that_comes_too_early_says_what_is_missing(tmp_path: Path) -> None:
