@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 
 from image_tools.budget import check_budget
-from image_tools.errors import BuildFailed, ParentMissing
+from image_tools.errors import BuildFailed, ParentMissing, TooLarge
 from image_tools.images import ROOT, Image
 from image_tools.layers import size_of
 
@@ -41,10 +41,12 @@ def build(
     reference: str,
     say: Callable[[str], None],
     contexts: Mapping[str, str] | None = None,
+    budgets: dict[str, int] | None = None,
 ) -> None:
     """Run the Dockerfile into buildah's store under this reference, within its budget.
 
     - A build that fails, or an image that is too large, leaves no image of that name.
+    - One that is too large is kept under the tag `too-large`, so that the next build is short.
     - Layers that were made before are not made again.
     """
     if image.parent and not is_here(base):
@@ -64,10 +66,17 @@ def build(
         size = size_of(reference)
         say(f"{image.name}: {size / 1e9:.2f} GB uncompressed")
         try:
-            check_budget(image.name, size)
-        except Exception:
-            subprocess.run(["buildah", "untag", reference], check=False)
+            check_budget(image.name, size, budgets)
+        except TooLarge:
+            _rename(reference, f"{reference.rpartition(':')[0]}:too-large")
             raise
+
+
+def _rename(reference: str, other: str) -> None:
+    """Call an image otherwise; one that lost its only name would lose its layers as well."""
+    subprocess.run(["buildah", "tag", reference, other], check=True)
+    command = ["buildah", "rmi", reference]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def _disk_is_full() -> bool:

@@ -117,12 +117,12 @@ def content_hash(image: Image, base: str) -> str:
     return content.hexdigest()[:TAG_LENGTH]
 
 
-def commit_tags() -> list[str]:
+def commit_tags(folder: Path = ROOT) -> list[str]:
     """The tags beside the content's: the commit, and one that moves; none for changed sources."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
-            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=False
         )
         return done.stdout.strip() if done.returncode == 0 else "?"
 

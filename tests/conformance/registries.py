@@ -72,12 +72,20 @@ def fake_registry() -> Iterator[RegistryServer]:
 
 
 @contextmanager
-def real_registry(folder: Path, binary: str) -> Iterator[RegistryServer]:
-    """Distribution's registry on a free port, its blobs below `folder`."""
+def real_registry(
+    folder: Path, binary: str, accounts: Path | None = None
+) -> Iterator[RegistryServer]:
+    """Distribution's registry on a free port, its blobs below `folder`.
+
+    With `accounts`, a password file, only those get in.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     config = folder / "registry.yml"
-    config.write_text(_CONFIG.format(root=folder / "blobs", port=port))
+    text = _CONFIG.format(root=folder / "blobs", port=port)
+    if accounts:
+        text += f"auth:\n  htpasswd: {{realm: test, path: {accounts}}}\n"
+    config.write_text(text)
     with open(folder / "registry.log", "wb") as log:
         process = subprocess.Popen(
             [binary, "serve", str(config)], stdout=log, stderr=log

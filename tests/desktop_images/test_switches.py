@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from image_tools.builder import build, is_here
+from image_tools.errors import TooLarge
+from image_tools.images import Image
+
 from .conftest import ROOT
 
 needs_buildah = pytest.mark.skipif(
@@ -86,6 +90,28 @@ def test_another_failure_is_not_taken_for_a_full_disk(
     done = build_in(tmp_path / "store", folder)
     assert done.returncode == 1
     assert "draft was not built: what it said stands above" in done.stderr
+
+
+@needs_buildah
+def test_what_is_too_large_is_kept_under_another_name_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "draft"
+    folder.mkdir()
+    (folder / "large").write_bytes(b"x" * 2_000_000)
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY --from=files large /\n")
+    # Beside the desktop images, which have budgets.
+    draft = Image("draft", f"images/{os.path.relpath(folder, ROOT / 'images')}")
+    name = f"localhost/test-{os.getpid()}/draft"
+    said: list[str] = []
+    contexts = {"files": str(folder)}
+    try:
+        with pytest.raises(TooLarge, match="draft takes"):
+            build(draft, "scratch", f"{name}:1", said.append, contexts, {"draft": 1})
+        assert not is_here(f"{name}:1") and is_here(f"{name}:too-large")
+        build(draft, "scratch", f"{name}:1", said.append, contexts, {"draft": 3})
+        assert is_here(f"{name}:1")
+    finally:
+        names = [f"{name}:1", f"{name}:too-large"]
+        subprocess.run(["buildah", "rmi", "--force", *names], capture_output=True)
 
 
 @pytest.mark.images
