@@ -20,7 +20,12 @@ from tests.conformance.registries import MISSING, find_registry, real_registry
 from .small import Build, building, needs_buildah
 
 FAMILY = ["base", "r", "geomatics"]
-NOWHERE = "localhost/nowhere/root:none"
+ROOT_IMAGE = "FROM scratch\nLABEL a=1\n"
+NOWHERE = "localhost/nowhere/root"
+Built = list[tuple[str, str, str]]
+"""Images with what they are made from, and their references."""
+Names = list[str]
+Counts = list[int]
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +46,9 @@ class Place:
 
     def __init__(self, list: Path) -> None:
         self.list = list
-        self.built: list[tuple[str, str, str]] = []
-        self.brought: list[str] = []
-        self.noted: list[int] = []
+        self.built: Built = []
+        self.brought: Names = []
+        self.noted: Counts = []
 
     def ensure(self, image: Image, base: str, reference: str) -> None:
         known = json.loads(self.list.read_text()) if self.list.exists() else {}
@@ -83,11 +88,14 @@ def tags(place: Place) -> list[str]:
 
 
 @needs_buildah
-def test_each_is_made_from_its_parent_and_noted_at_once(made: Any) -> None:
-    place = made(NOWHERE)
+def test_each_is_made_from_its_parent_and_noted_at_once(
+    made: Any, build: Build
+) -> None:
+    root = build("root:1", ROOT_IMAGE)
+    place = made(root)
     base, r, geomatics = place.built
     assert [one[0] for one in place.built] == FAMILY
-    assert [one[1] for one in place.built] == [NOWHERE, base[2], r[2]]
+    assert [one[1] for one in place.built] == [root, base[2], r[2]]
     assert place.noted == [0, 1, 2]
     # What buildah no longer has, the place is asked for before a child is made.
     assert place.brought == [base[2], r[2]]
@@ -96,24 +104,31 @@ def test_each_is_made_from_its_parent_and_noted_at_once(made: Any) -> None:
 
 
 @needs_buildah
-def test_a_tag_changes_with_its_parents_and_no_other(made: Any) -> None:
-    plain = tags(made(NOWHERE))
-    assert tags(made(NOWHERE)) == plain
+def test_a_tag_changes_with_its_parents_and_no_other(made: Any, build: Build) -> None:
+    root = build("root:1", ROOT_IMAGE)
+    plain = tags(made(root))
+    assert tags(made(root)) == plain
     for switch, changed in (("GPU", 0), ("RSTUDIO_MIRROR", 1), ("QGIS_FROM", 2)):
-        other = tags(made(NOWHERE, **{switch: "x"}))
+        other = tags(made(root, **{switch: "x"}))
         same = [one == two for one, two in zip(plain, other, strict=True)]
         assert same == [number < changed for number in range(3)]
 
 
 @needs_buildah
 def test_a_roots_name_counts_for_what_it_means(made: Any, build: Build) -> None:
-    root = build("root:1", "FROM scratch\nLABEL a=1\n")
+    root = build("root:1", ROOT_IMAGE)
     first = tags(made(root))
     subprocess.run(["buildah", "tag", root, f"{root}-too"], check=True)
     assert tags(made(f"{root}-too")) == first
     subprocess.run(["buildah", "rmi", f"{root}-too"], check=True)
     build("root:1", "FROM scratch\nLABEL a=2\n")
     second = tags(made(root))
+    assert not set(first) & set(second)
+
+
+@needs_buildah
+def test_of_a_root_that_is_nowhere_the_name_counts(made: Any) -> None:
+    first, second = tags(made(f"{NOWHERE}:1")), tags(made(f"{NOWHERE}:2"))
     assert not set(first) & set(second)
 
 
