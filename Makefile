@@ -1,5 +1,5 @@
 # Every target is one line that calls a script of the same name in scripts/.
-.PHONY: run-image demo demo-down test test-nightly bench bench-agent bench-frames bench-service lint images install clean
+.PHONY: run-image demo demo-down test test-nightly bench bench-agent bench-frames bench-service bench-start lint images install clean
 
 demo:
 	@scripts/demo
@@ -21,6 +21,9 @@ bench-frames:
 
 bench-service:
 	@.venv/bin/python scripts/bench-service
+
+bench-start:
+	@.venv/bin/python scripts/bench-start
 
 bench-agent:
 	@.venv/bin/python scripts/bench-agent

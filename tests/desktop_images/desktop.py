@@ -9,8 +9,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
 SERVER = f"{ROOT}/scripts/run-image"
@@ -19,6 +23,18 @@ INSIDE = (
     "export DESKTOP_RUNTIME_DIR=/tmp/desktop-1000 DISPLAY=:1 LANG=en_US.UTF-8; "
     "export XAUTHORITY=$DESKTOP_RUNTIME_DIR/Xauthority; "
 )
+
+# How many colours the canvas has; a screen without a desktop has one or two.
+COLOURS = """() => {
+  const canvas = document.querySelector("#screen canvas");
+  if (!canvas || canvas.width < 200) return 0;
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const seen = new Set();
+  for (let i = 0; i < data.length; i += 4 * 97) {
+    seen.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+  }
+  return seen.size;
+}"""
 
 
 def wait_for(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
@@ -89,6 +105,13 @@ class Desktop:
         wait_for("the container", self._is_started, 1500)
         self.began = time.time()
         wait_for("the desktop", self.is_ready, 120)
+
+    def painted_after(self, page: Page) -> float:
+        """Open it in a browser; return the seconds from asking for the container to its picture."""
+        token = f"?token={self.token}" if self.token else ""
+        page.goto(f"{self.address}desktop/{token}")
+        wait_for("the picture", lambda: (page.evaluate(COLOURS) or 0) > 50)
+        return time.time() - self.began
 
     def run(self, script: str, check: bool = True) -> str:
         """Run bash in it as its user, and give what it wrote."""

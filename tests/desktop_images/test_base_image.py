@@ -34,18 +34,6 @@ for name in ("/proc/net/tcp", "/proc/net/tcp6"):
             print(part[1].split(":")[0], own[f"socket:[{part[9]}]"])
 """
 
-# How many colours the canvas has; a screen without a desktop has one or two.
-COLOURS = """() => {
-  const canvas = document.querySelector("#screen canvas");
-  if (!canvas || canvas.width < 200) return 0;
-  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-  const seen = new Set();
-  for (let i = 0; i < data.length; i += 4 * 97) {
-    seen.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
-  }
-  return seen.size;
-}"""
-
 
 @pytest.fixture(scope="module")
 def desktop(start: Start) -> Desktop:
@@ -217,9 +205,7 @@ def test_the_first_to_end_leaves_the_others_alone(start: Start) -> None:
 def test_a_start_is_painted_soon(start: Start, chromium: Browser) -> None:
     desktop = start("base", NB_PREFIX="/notebook/team/second")
     page = chromium.new_page(viewport={"width": 1200, "height": 800})
-    page.goto(desktop.address + "desktop/")
-    wait_for("the picture", lambda: (page.evaluate(COLOURS) or 0) > 50)
-    seconds = time.time() - desktop.began
+    seconds = desktop.painted_after(page)
     print(f"container asked for -> painted: {seconds:.1f} s")
     assert seconds < 60
     page.close()
