@@ -34,6 +34,8 @@ def building(folder: Path) -> Iterator[Build]:
         names.append(full)
         return full
 
-    yield build
-    for name in names:
-        subprocess.run(["buildah", "rmi", "--force", name], capture_output=True)
+    try:
+        yield build
+    finally:
+        for name in names:
+            subprocess.run(["buildah", "rmi", "--force", name], capture_output=True)
