@@ -44,6 +44,21 @@ class XServer:
         while not socket.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
 
+    def copy(self, text: str) -> None:
+        """Put text on its clipboard, as a program of the desktop does."""
+        command = ["xsel", "--clipboard", "--input", "--display", self.display]
+        subprocess.run(command, input=text.encode(), check=True)
+
+    def wait_until_copied(self, text: str) -> None:
+        """Until a program of the desktop could paste this."""
+        command = ["xsel", "--clipboard", "--output", "--display", self.display]
+        deadline = time.monotonic() + 10
+        got = b""
+        while got != text.encode() and time.monotonic() < deadline:
+            time.sleep(0.1)
+            got = subprocess.run(command, capture_output=True, check=False).stdout
+        assert got.decode() == text
+
     def stop(self) -> None:
         """End it; its socket goes with it."""
         self._process.terminate()
