@@ -24,7 +24,10 @@ export class Clipboard {
       this.note,
       h("div", { class: "row" }, copy, allow),
     ];
-    void allowed().then((yes) => (allow.hidden ||= yes));
+    void permission().then((state) => {
+      if (state === "granted") allow.hidden = true;
+      if (state === "unknown") allow.textContent = t("clipboard_paste");
+    });
     // Before a paste in the desktop: the person comes back to the window or points at it.
     window.addEventListener("focus", () => void this.bringIn());
   }
@@ -71,11 +74,15 @@ export class Clipboard {
   }
 }
 
-async function allowed(): Promise<boolean> {
-  if (!navigator.clipboard?.readText) return false;
+// Firefox and Safari cannot be allowed for good: they ask the person at every single reading.
+async function permission(): Promise<PermissionState | "unknown"> {
   try {
-    return (await navigator.permissions.query(READ)).state === "granted";
+    return (await navigator.permissions.query(READ)).state;
   } catch {
-    return false;
+    return "unknown";
   }
+}
+
+async function allowed(): Promise<boolean> {
+  return Boolean(navigator.clipboard?.readText) && (await permission()) === "granted";
 }
