@@ -23,7 +23,7 @@ import pytest
 
 from tests.fakes.hub_service import FakeHubService
 
-from .server import JupyterServer, session_environment
+from .server import BASE, JupyterServer, session_environment
 from .xserver import XServer
 
 if TYPE_CHECKING:
@@ -130,10 +130,13 @@ def start_lab(
     servers: list[JupyterServer] = []
 
     def start(
-        environment: dict[str, str], settings: dict[str, dict[str, Any]] | None = None
+        environment: dict[str, str],
+        settings: dict[str, dict[str, Any]] | None = None,
+        base: str = BASE,
     ) -> JupyterServer:
         folder = tmp_path_factory.mktemp("lab") / "home"
-        server = JupyterServer(folder, environment, LAB_SETTINGS | (settings or {}))
+        all_settings = LAB_SETTINGS | (settings or {})
+        server = JupyterServer(folder, environment, all_settings, base)
         servers.append(server)
         server.start()
         return server

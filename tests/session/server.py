@@ -49,7 +49,7 @@ def notebook_environment(api_url: str, vnc_socket: Path, token: Path) -> dict[st
 
 
 class JupyterServer:
-    """One server below `folder`; `client` is signed in as its person.
+    """One server below `folder`, at the path `base`; `client` is signed in as its person.
 
     With `lab`, the settings of JupyterLab's plugins by their names, it has JupyterLab too.
     """
@@ -59,6 +59,7 @@ class JupyterServer:
         folder: Path,
         environment: dict[str, str],
         lab: dict[str, dict[str, Any]] | None = None,
+        base: str = BASE,
     ) -> None:
         pytest.importorskip(
             "jupyter_desktop_save", reason="needs: pip install -e ./labextension"
@@ -67,9 +68,7 @@ class JupyterServer:
         self._folder = folder
         self._lab = lab
         self.session = environment
-        self._base = (
-            f"{environment['NB_PREFIX']}/" if "NB_PREFIX" in environment else BASE
-        )
+        self._base = environment.get("NB_PREFIX", base)
         self._log = folder / "log"
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,7 +83,7 @@ class JupyterServer:
             "JUPYTER_PREFER_ENV_PATH": "0",
         }
         self.client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self._port}{self._base}",
+            base_url=f"http://127.0.0.1:{self._port}{self._base.rstrip('/')}/",
             headers={
                 "Authorization": f"token {PASSWORD_TOKEN}",
                 "Accept-Language": "fr",
