@@ -13,7 +13,7 @@ case "${QGIS_FROM:-debian}" in
   debian) ;;
   qgis)
     add-apt-source.sh qgis "${QGIS_KEY:-https://download.qgis.org/downloads/qgis-archive-keyring.gpg}" \
-      2D7E3441A707FDB3E7059441D155B8E6A419C5BE \
+      "${QGIS_FINGERPRINT:-2D7E3441A707FDB3E7059441D155B8E6A419C5BE}" \
       "${QGIS_ARCHIVE:-https://qgis.org/debian-ltr}" bookworm main ;;
   *)
     echo "install-qgis: QGIS_FROM=$QGIS_FROM is neither debian nor qgis; nothing was installed." >&2

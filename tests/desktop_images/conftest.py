@@ -4,14 +4,19 @@ built      builds an image and gives its reference; skips unless TEST_IMAGES nam
 start      runs an image with scripts/run-image and gives the desktop; all end with the module
 root_of    the files of a finished image
 chromium   a real browser
+served     a folder with a file
+address    the file server of that folder
 """
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
+CONTENT = b"an installer\n" * 100_000
+"""What is in the file that `address` serves."""
 
 
 @pytest.fixture(scope="session")
@@ -93,3 +100,27 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """The folder that `address` serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "file").write_bytes(CONTENT)
+    return folder
+
+
+@pytest.fixture
+def address(served: Path) -> Iterator[str]:
+    """A file server on this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    handler = partial(Quiet, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import os
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
+from .conftest import CONTENT
+from .signing import SigningKey
+
 TOOLS = Path(__file__).parents[2] / "images/base/bin"
-CONTENT = b"an installer\n" * 100_000
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Path:
-    """The folder that `address` serves."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    (folder / "file").write_bytes(CONTENT)
-    return folder
-
-
-@pytest.fixture
-def address(served: Path) -> Iterator[str]:
-    """A file server on this machine."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    handler = partial(Quiet, directory=str(served))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def run(tool: str, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -104,24 +78,10 @@ def key(tmp_path: Path, served: Path) -> str:
     """A signing key that the server offers; its fingerprint."""
     if shutil.which("gpg") is None:
         pytest.skip("needs gpg: apt install gnupg")
-    home = tmp_path / "gnupg"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch"]
-    make = ["--passphrase", "", "--quick-generate-key", "makers@example.org"]
-    subprocess.run([*gpg, *make], check=True, capture_output=True)
-    armoured = subprocess.check_output([*gpg, "--armor", "--export"])
-    (served / "key.asc").write_bytes(armoured)
-    (served / "key.gpg").write_bytes(subprocess.check_output([*gpg, "--export"]))
-    listed = subprocess.check_output([*gpg, "--with-colons", "--list-keys"], text=True)
-    subprocess.run(
-        ["gpgconf", "--homedir", str(home), "--kill", "all"],
-        check=False,
-        capture_output=True,
-    )
-    fingerprints = [
-        line.split(":")[9] for line in listed.splitlines() if line[:3] == "fpr"
-    ]
-    return fingerprints[0]
+    made = SigningKey(tmp_path / "gnupg")
+    (served / "key.asc").write_bytes(made.armoured)
+    (served / "key.gpg").write_bytes(made.public)
+    return made.fingerprint
 
 
 def add(address: str, name: str, fingerprint: str, apt: Path) -> tuple[int, str]:
@@ -164,12 +124,7 @@ def test_a_file_that_is_no_key_adds_nothing(
 def test_a_second_key_in_the_same_file_is_not_let_in(
     address: str, key: str, served: Path, tmp_path: Path
 ) -> None:
-    home = tmp_path / "other"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch"]
-    make = ["--passphrase", "", "--quick-generate-key", "other@example.org"]
-    subprocess.run([*gpg, *make], check=True, capture_output=True)
-    both = (served / "key.gpg").read_bytes()
-    both += subprocess.check_output([*gpg, "--export"])
+    other = SigningKey(tmp_path / "other", "other@example.org")
+    both = (served / "key.gpg").read_bytes() + other.public
     (served / "both.gpg").write_bytes(both)
     assert add(address, "both.gpg", key, tmp_path / "apt")[0] == 1
