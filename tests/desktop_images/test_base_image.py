@@ -34,6 +34,22 @@ for name in ("/proc/net/tcp", "/proc/net/tcp6"):
             print(part[1].split(":")[0], own[f"socket:[{part[9]}]"])
 """
 
+# Asks as programs do: the locale has to be there, and the words of each of them.
+FRENCH = """
+import gettext, locale, sys
+locale.setlocale(locale.LC_ALL, sys.argv[1])
+asked = {"garcon": "Settings", "gtk30": "About", "mousepad": "All Documents", "thunar": "0 items",
+    "xfce4-panel": "About", "xfce4-session": "Cancel", "xfce4-settings": "(Disabled)",
+    "xfce4-terminal": "All Files", "xfce4-whiskermenu-plugin": "Favorites",
+    "xfdesktop": "Apply", "xfwm4": "Active"}
+for domain, words in asked.items():
+    found = gettext.translation(domain, "/usr/share/locale", [sys.argv[1]], fallback=True)
+    if found.gettext(words) == words:
+        print(domain, "says", words)
+"""
+# What a person can look at after the tests.
+PICTURES = Path(__file__).parents[2] / "test-results"
+
 
 @pytest.fixture(scope="module")
 def desktop(start: Start) -> Desktop:
@@ -116,9 +132,30 @@ def test_language_and_time_zone_reach_the_desktops_programs(desktop: Desktop) ->
     assert "JUPYTERHUB_API_TOKEN" not in environ
     zones = "date -d 2026-01-15T12:00Z +%Z; TZ=America/Toronto date -d 2026-01-15T12:00Z +%H"
     assert desktop.run(zones).split()[-1] == "07"
-    for domain in ("xfce4-panel", "thunar", "xfdesktop"):
-        file = f"/usr/share/locale/fr/LC_MESSAGES/{domain}.mo"
-        assert desktop.run(f"ls {file}").strip() == file
+
+
+@pytest.mark.parametrize("language", ["fr_CA.UTF-8", "fr_FR.UTF-8"])
+def test_the_desktops_programs_speak_french(desktop: Desktop, language: str) -> None:
+    script = f"/opt/python/bin/python - {language} <<'END'\n{FRENCH}\nEND"
+    assert desktop.run(script) == ""
+
+
+def test_the_menu_is_in_french(desktop: Desktop, chromium: Browser) -> None:
+    page = chromium.new_page(
+        viewport={"width": 1200, "height": 800}, locale="fr-CA", color_scheme="light"
+    )
+    page.goto(desktop.address + "desktop/")
+    wait_for("the picture", lambda: (page.evaluate(COLOURS) or 0) > 50)
+    tree = "xwininfo -root -tree"
+    before = desktop.run(tree)
+    # The panel is asked over the bus of its own session.
+    environ = "tr '\\0' '\\n' < /proc/$(pgrep -x xfce4-panel)/environ"
+    desktop.run(f"export $({environ} | grep ^DBUS_); xfce4-popup-whiskermenu")
+    wait_for("the menu", lambda: desktop.run(tree) != before, 20)
+    time.sleep(2)
+    PICTURES.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURES / "base-menu-fr.png")
+    page.close()
 
 
 def test_every_file_of_the_settings_folder_can_be_read(desktop: Desktop) -> None:
