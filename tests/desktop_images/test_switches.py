@@ -51,6 +51,14 @@ def build_in(store: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def is_called_an_image(folder: Path) -> bool:
+    """The store of that build has something of the image's name."""
+    environment = os.environ | {"CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
+    command = ["buildah", "images", "--format", "{{.Name}}:{{.Tag}}"]
+    listed = subprocess.check_output(command, env=environment, text=True)
+    return "localhost/draft:test" in listed.split()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 16 MB."""
@@ -80,6 +88,7 @@ def test_a_disk_that_fills_is_named_and_nothing_is_called_an_image(
     assert done.returncode == 1
     assert "draft was not built: the disk is full" in done.stderr
     assert "the image of before is untouched" in done.stderr
+    assert not is_called_an_image(folder)
 
 
 @needs_buildah
@@ -90,6 +99,13 @@ def test_another_failure_is_not_taken_for_a_full_disk(
     done = build_in(tmp_path / "store", folder)
     assert done.returncode == 1
     assert "draft was not built: what it said stands above" in done.stderr
+    assert not is_called_an_image(folder)
+
+
+@needs_buildah
+def test_a_build_that_succeeds_is_called_an_image(tmp_path: Path, folder: Path) -> None:
+    assert build_in(tmp_path / "store", folder).returncode == 0
+    assert is_called_an_image(folder)
 
 
 @needs_buildah

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,29 @@ def test_the_page_is_never_blank_while_the_desktop_starts(
     expect(page.locator("#veil")).to_contain_text("This usually takes about 5 s.")
     start_vnc()
     shown(page)
+
+
+@pytest.mark.parametrize(
+    "locale, words",
+    [
+        ("en-US", "cannot be written (read-only or full). Your files are untouched"),
+        ("fr-CA", "ne peut pas être écrit (lecture seule ou plein). Vos fichiers sont"),
+    ],
+)
+def test_a_home_that_cannot_be_written_is_said_on_the_page(
+    vnc: XServer,
+    jupyter: JupyterServer,
+    desk: Path,
+    open_page: OpenPage,
+    locale: str,
+    words: str,
+) -> None:
+    (desk / "notice").write_text("home_not_writable\n")
+    page = shown(open_page(jupyter.page_url, locale=locale))
+    expect(page.locator("#notices .toast")).to_contain_text(words)
+    # Whoever has read it is told once.
+    page.locator("#notices .toast button").click()
+    expect(page.locator("#notices .toast")).to_have_count(0)
 
 
 def test_without_a_hub_the_button_says_why(

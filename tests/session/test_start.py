@@ -193,6 +193,54 @@ def test_any_other_command_runs_alone(tmp_path: Path) -> None:
     assert done.stdout == "hello\n"
 
 
+# Stands for each program that start-desktop leaves the rest to, and for what no test may ask of
+# the machine: who runs it. It tells how it was called.
+PROGRAM = """#!/bin/sh
+case ${0##*/} in
+  id) echo 1000 ;;
+  locale) echo en_US.utf8 ;;
+  jupyter*) echo "${0##*/} ${DESKTOP_SERVER_MODE-} ${NB_PREFIX-none}" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    "address, wanted",
+    [
+        ({}, "jupyter alone none"),
+        ({"NB_PREFIX": ""}, "jupyter alone none"),
+        ({"NB_PREFIX": "//"}, "jupyter alone none"),
+        ({"NB_PREFIX": "/notebook/team/desk"}, "jupyter kubeflow /notebook/team/desk"),
+        ({"NB_PREFIX": "notebook/a/b///"}, "jupyter kubeflow /notebook/a/b"),
+        (
+            {"JUPYTERHUB_SERVICE_PREFIX": "/user/alice/", "NB_PREFIX": ""},
+            "jupyterhub-singleuser  none",
+        ),
+    ],
+)
+def test_the_address_decides_which_server_it_becomes(
+    place: dict[str, str], tmp_path: Path, address: dict[str, str], wanted: str
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("id", "jupyter", "jupyterhub-singleuser", "locale", "supervisord"):
+        (programs / name).write_text(PROGRAM)
+        (programs / name).chmod(0o755)
+    (tmp_path / "machine-id").write_text("0" * 32)
+    done = subprocess.run(
+        [BIN / "start-desktop"],
+        env=place
+        | {"PATH": f"{programs}:{os.environ['PATH']}", "DESKTOP_LIB": str(LIB)}
+        | {"DESKTOP_MACHINE_ID": str(tmp_path / "machine-id")}
+        | {"DESKTOP_HOME_DEFAULTS": str(tmp_path / "none"), "LANG": "en_US.UTF-8"}
+        | address,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == (f"{wanted}\n", 0), done.stderr
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
 def test_the_scripts_are_clean() -> None:
     scripts = [
