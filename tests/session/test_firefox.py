@@ -23,6 +23,15 @@ pytestmark = pytest.mark.browser
 needs_xsel = pytest.mark.skipif(
     shutil.which("xsel") is None, reason="needs xsel: apt install xsel"
 )
+AZERTY = [
+    ("a", "KeyQ"),
+    ("q", "KeyA"),
+    ("é", "Digit2"),
+    ("Dead", "BracketLeft"),
+    ("ê", "KeyE"),
+    ("Dead", "BracketLeft"),
+    ("ï", "KeyI"),
+]
 SHOWN = "document.querySelector('#veil').hidden"
 COLOURS = """(() => {
   const canvas = document.querySelector("#screen canvas");
@@ -95,6 +104,27 @@ def test_keys_reach_the_desktop_with_their_accents(
         page.click("#screen canvas")
         page.type("aéç")
         xev.wait_for(["a", "eacute", "ccedilla"])
+    finally:
+        xev.stop()
+
+
+def test_a_french_keyboard_and_its_dead_keys_write_what_is_printed_on_them(
+    page: Firefox, vnc: XServer, tmp_path: Path
+) -> None:
+    if shutil.which("xev") is None:
+        pytest.skip("needs xev: apt install x11-utils")
+    xev = Xev(vnc, tmp_path / "xev")
+    try:
+        page.click("#screen canvas")
+        # As Firefox tells them to a page: a dead key by that name, then the finished letter.
+        for key, code in AZERTY:
+            for way in ("keydown", "keyup"):
+                about = json.dumps({"key": key, "code": code, "bubbles": True})
+                event = f"new KeyboardEvent('{way}', {about})"
+                page.ask(
+                    f"document.querySelector('#screen canvas').dispatchEvent({event})"
+                )
+        xev.wait_for(["a", "q", "eacute", "ecircumflex", "idiaeresis"])
     finally:
         xev.stop()
 
