@@ -144,8 +144,7 @@ def test_the_menu_is_in_french(desktop: Desktop, chromium: Browser) -> None:
     page = chromium.new_page(
         viewport={"width": 1200, "height": 800}, locale="fr-CA", color_scheme="light"
     )
-    page.goto(desktop.address + "desktop/")
-    wait_for("the picture", lambda: (page.evaluate(COLOURS) or 0) > 50)
+    desktop.painted_after(page)
     tree = "xwininfo -root -tree"
     before = desktop.run(tree)
     # The panel is asked over the bus of its own session.
