@@ -31,5 +31,8 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends "$package"
 rm -f "$package" /etc/init.d/rstudio-server /lib/systemd/system/rstudio-server.service
+# Quarto with a pandoc of its own, beside Debian's, and the names of functions that only its makers
+# need in a stack trace: what an image of this size has no room for.
+rm -rf /usr/lib/rstudio-server/bin/quarto /usr/lib/rstudio-server/www-symbolmaps
 /opt/jupyter/bin/pip install --no-cache-dir --quiet --no-deps --require-hashes \
   -r /tmp/requirements-rstudio.txt

@@ -37,6 +37,11 @@ COLOURS = """() => {
 }"""
 
 
+def keep_picture(page: Page, name: str) -> None:
+    """What a person can look at after the tests."""
+    page.screenshot(path=ROOT / f"test-results/{name}.png")
+
+
 def wait_for(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
     """Ask until it is so."""
     deadline = time.monotonic() + seconds

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="needs: pip install -e '.[test]'")
 from playwright.sync_api import Browser, expect  # noqa: E402
 
-from .desktop import Desktop, wait_for  # noqa: E402
+from .desktop import Desktop, keep_picture, wait_for  # noqa: E402
 
 pytestmark = pytest.mark.images
 Start = Callable[..., Desktop]
@@ -47,8 +47,6 @@ for domain, words in asked.items():
     if found.gettext(words) == words:
         print(domain, "says", words)
 """
-# What a person can look at after the tests.
-PICTURES = Path(__file__).parents[2] / "test-results"
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +150,7 @@ def test_the_menu_is_in_french(desktop: Desktop, chromium: Browser) -> None:
     desktop.run(f"export $({environ} | grep ^DBUS_); xfce4-popup-whiskermenu")
     wait_for("the menu", lambda: desktop.run(tree) != before, 20)
     time.sleep(2)
-    PICTURES.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURES / "base-menu-fr.png")
+    keep_picture(page, "base-menu-fr")
     page.close()
 
 

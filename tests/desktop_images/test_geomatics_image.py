@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="needs: pip install -e '.[test]'")
 from playwright.sync_api import Browser, Page  # noqa: E402
 
-from .desktop import Desktop, wait_for  # noqa: E402
+from .desktop import Desktop, keep_picture, wait_for  # noqa: E402
 
 pytestmark = pytest.mark.images
 COLOUR = (255, 0, 170)
@@ -85,4 +85,5 @@ def test_qgis_shows_a_geopackage(desktop: Desktop, chromium: Browser) -> None:
     )
     # The square fills a good part of QGIS's map, which is zoomed to it.
     wait_for("the square", lambda: pixels(page) > 20_000, 120)
+    keep_picture(page, "geomatics-map")
     page.close()

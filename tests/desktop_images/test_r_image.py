@@ -52,8 +52,10 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("package")
     tree, served = folder / "tree", folder / "served"
     (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "usr/lib/rstudio-server").mkdir(parents=True)
-    (tree / "usr/lib/rstudio-server/VERSION").write_text("of a test")
+    program = tree / "usr/lib/rstudio-server"
+    (program / "bin/quarto/share").mkdir(parents=True)
+    (program / "www-symbolmaps").mkdir()
+    (program / "VERSION").write_text("of a test")
     control = "Package: rstudio-server\nVersion: 2025.05.1\nArchitecture: amd64\n"
     control += "Maintainer: tests <tests@example.org>\nDescription: a test\n"
     (tree / "DEBIAN/control").write_text(control)
@@ -100,9 +102,7 @@ def install(built: Callable[[str], str]) -> Iterator[Install]:
             [*command, *inside, script], capture_output=True, text=True, check=False
         )
         # buildah loses the last words of a program that fails: they are read from a file.
-        look = (
-            "ls /usr/lib/rstudio-server /opt/jupyter/lib/python3*/site-packages; true"
-        )
+        look = "find /usr/lib/rstudio-server; ls /opt/jupyter/lib/python3*/site-packages; true"
         words, left = (
             subprocess.check_output([*command, *inside, script], text=True)
             for script in ("cat /words", look)
@@ -120,6 +120,8 @@ def test_the_expected_rstudio_is_installed_with_its_tile(
     code, words, left = install(RSTUDIO_MIRROR=mirror, RSTUDIO_SHA256=checksum)
     assert code == 0, words
     assert "VERSION" in left and "jupyter_rsession_proxy" in left
+    # What the image has no room for.
+    assert "quarto" not in left and "symbolmaps" not in left
 
 
 def test_another_rstudio_stops_the_build(install: Install, mirror: str) -> None:
