@@ -163,7 +163,6 @@ class Assembly:
         settings = KubeflowSettings(
             config_map=self._settings.kubeflow_config_map,
             key=self._settings.kubeflow_key,
-            registries=self._settings.publish_registries,
         )
         return Kubeflow(self._stores, config_maps, settings)
 

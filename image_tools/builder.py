@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 
-from image_tools.budget import check_budget
+from image_tools.budget import check_budget, read_budgets
 from image_tools.errors import BuildFailed, ParentMissing, TooLarge
 from image_tools.images import ROOT, Image
 from image_tools.layers import size_of
@@ -51,6 +51,8 @@ def build(
     """
     if image.parent and not is_here(base):
         raise ParentMissing(image.name, base)
+    # Before the build: what cannot be read must not leave an image that nobody measured.
+    budgets = read_budgets() if budgets is None else budgets
     command = ["nice", "buildah", "bud", "--layers", "--isolation", "chroot"]
     command += ["--network", "host", "--pull=missing", "--quiet", "--format", "oci"]
     for name, folder in (contexts or {}).items():

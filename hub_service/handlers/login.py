@@ -159,10 +159,11 @@ class KubeflowLogin:
             text = header.encode("latin-1").decode()
         except UnicodeError:
             return ""
+        # The prefix is of people's names alone.
+        if text.startswith(ACCOUNT) and text.removeprefix(ACCOUNT) in self._robots:
+            return text
         name = text.removeprefix(self._prefix)
         named = text.startswith(self._prefix) and 0 < len(name) <= NAME_LENGTH
-        if name.startswith(ACCOUNT) and name.removeprefix(ACCOUNT) in self._robots:
-            return name
         program = name.startswith(PROGRAMS) or text.startswith(PROGRAMS)
         return name if named and name.isprintable() and not program else ""
 

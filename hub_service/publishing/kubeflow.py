@@ -3,12 +3,10 @@
 import asyncio
 import logging
 import re
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from hub_service.bell import Bell
 from hub_service.clients.config_maps import ConfigMaps, Text
-from hub_service.clients.pushed_images import is_below
 from hub_service.errors import Conflict, PublicError, sentence
 from hub_service.models import Version
 from hub_service.publishing.kubeflow_form import with_images
@@ -17,7 +15,7 @@ from oci.names import tag
 
 log = logging.getLogger(__name__)
 
-OF_A_PIPELINE = re.compile(r"(?P<repository>.+):v\d+@sha256:[0-9a-f]{64}")
+PINNED = re.compile(r".+:v\d+@(?P<digest>sha256:[0-9a-f]{64})")
 
 ATTEMPTS = 5
 """How often a change is tried that somebody else's comes in between of."""
@@ -31,17 +29,15 @@ class KubeflowSettings:
     key: str = "spawner_ui_config.yaml"
     interval: float = 30.0
     """Seconds between two looks: an upgrade of Kubeflow writes its own list again."""
-    registries: Sequence[str] = ()
-    """Of what pipelines publish: hosts, or a host and a path below it."""
 
 
 class Kubeflow:
     """Keeps the list in step with the catalogue.
 
     - an entry is `repository:tag@digest`: people read the version, and what starts never changes
-    - of the list, only entries of our registry's prefix are changed, and those of that form which
-      a pipeline's registry has: what people have put there by a tag stays; of the form, only the
-      list
+    - of the list, only entries of our registry's prefix are changed, and those of versions that
+      the catalogue has or that were put there since the start: what people have put there
+      stays; of the form, only the list
     - `problem` says why the list is not in step
     """
 
@@ -54,6 +50,7 @@ class Kubeflow:
         self._config_maps = config_maps
         self._settings = settings
         self._bell = Bell()
+        self._put_there: set[str] = set()
         self.problem: PublicError | None = None
 
     @property
@@ -92,9 +89,8 @@ class Kubeflow:
                 if image.kubeflow and (version := image.published_version)
             ]
             wanted = [_entry(version) for version in offered]
-            text = with_images(
-                found.text, lambda entry: self._is_ours(entry, wanted), wanted
-            )
+            self._put_there.update(wanted)
+            text = with_images(found.text, self._is_ours, wanted)
             self._retention.note_offered([one.reference for one in offered])
             if text == found.text:
                 return
@@ -108,13 +104,12 @@ class Kubeflow:
             ),
         )
 
-    def _is_ours(self, entry: str, wanted: Collection[str]) -> bool:
-        if entry.startswith(self._store.root) or entry in wanted:
+    def _is_ours(self, entry: str) -> bool:
+        if entry.startswith(self._store.root) or entry in self._put_there:
             return True
-        version = OF_A_PIPELINE.fullmatch(entry)
-        return version is not None and is_below(
-            version["repository"], self._settings.registries
-        )
+        pinned = PINNED.fullmatch(entry)
+        known = self._catalogue.images_with({pinned["digest"]}) if pinned else []
+        return any(entry == _entry(one) for image in known for one in image.versions)
 
 
 def _entry(version: Version) -> str:

@@ -52,6 +52,10 @@ class PublicationTests:
         """Say whether a version came up, and nothing that is known of it keeps it back."""
         return not self._untried(version) and self.problem(version) is None
 
+    def passed_lately(self, version: Version) -> bool:
+        """Say whether a version has passed, and a scan now would say no more than the last."""
+        return self.passed(version) and not self._scans.due(version)
+
     def problem(self, version: Version) -> Conflict | None:
         """Return what is known of a version that keeps it from being published."""
         return self._scans.problem(version)
@@ -97,11 +101,11 @@ class PublicationTests:
             known.id, request={**known.request, "approval": approval}
         )
 
-    def withdraw(self, image: Image) -> None:
-        """Let the tests of an image go on, but publish nothing when they pass."""
+    def withdraw(self, image: Image, number: int | None = None) -> None:
+        """Let the tests of an image, or of one version, go on, but publish nothing at their end."""
         for job in self._jobs.unfinished():
             found = (job.owner, job.image) == (image.owner, image.name)
-            if job.kind in TRIALS and found:
+            if job.kind in TRIALS and found and number in (None, job.number):
                 self._jobs.update(job.id, request={**job.request, "approval": None})
 
     async def advance(self, job: Job) -> Job:

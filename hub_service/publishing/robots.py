@@ -26,7 +26,7 @@ class Publication:
     job: Job | None
     """What it waits for, or what ended last."""
     error: dict[str, Any] | None = None
-    """Why it was not passed."""
+    """Why it was not passed, or what failed although it was."""
 
 
 class Robots:
@@ -69,10 +69,12 @@ class Robots:
         found = await self._pushed.find(asked["reference"])
         # From here on nothing is awaited: two pipelines never get the same number.
         image, version = self._recorded(name, title, note, found)
-        # What was pushed before, and is being tried still, must not come after it.
-        self._trials.withdraw(image)
+        stage = asked.get("stage", False)
+        # What was pushed before, and is being tried still, must not come after it; what is staged
+        # takes back no more than that it was to be published itself.
+        self._trials.withdraw(image, version.number if stage else None)
         if image.published != version.number:
-            self._offer(actor, image, version, stage=asked.get("stage", False))
+            self._offer(actor, image, version, stage)
         return self.state(owner, name, version.number)
 
     def state(self, owner: str, name: str, number: int) -> Publication:
@@ -92,14 +94,14 @@ class Robots:
         if job and job.unfinished:
             return Publication(image, version, WAITING, job)
         if self._trials.passed(version):
-            return Publication(image, version, PASSED, job)
+            return Publication(image, version, PASSED, job, job.error if job else None)
         error = job.error if job else None
         if not error and (problem := self._trials.problem(version)):
             error = problem.to_dict()
         return Publication(image, version, KEPT, job, error)
 
     def _offer(self, actor: str, image: Image, version: Version, stage: bool) -> None:
-        if self._trials.needed(version):
+        if self._trials.needed(version) and not self._trials.passed_lately(version):
             approval = None if stage else {"by": actor, "activate": True}
             self._trials.ask(image, version.number, approval)
             self._changed()

@@ -184,7 +184,9 @@ class Capture:
         tell_unjoined(self._desktop, why)
         for blob, _ in self._joined.blobs:
             spool.drop(blob.path.name)
+        # With that it is decided, also when what was kept is of no use.
         self._plan, self._joined = self._plan.without(), Joined()
+        self._kept_used = False
 
     def _prepare(self, kept: Kept | None, ground: Ground) -> Walker:
         self._taking = Taking(
@@ -297,7 +299,6 @@ class Capture:
                 writer, since, late = writers.writer(raw), time.time_ns(), False
                 synced = 0
                 for change in index.changes(walker, self._tick):
-                    self._check()
                     self._tick()
                     # For the next save: from the thaw on it may change again (see TarWriter).
                     synced += change.kind is Kind.FILE
@@ -325,6 +326,7 @@ class Capture:
         A look while the desktop runs finds such a thing at neither place, when it was moved from
         where the look had still to come to where it had been.
         """
+        log.info("looking again container=%s", self._desktop.container_id)
         self._taking.last = True
         for number in range(_MOST_SETTLING):
             before, changes = self._taking.new_names, index.changes(walker)
@@ -357,7 +359,8 @@ class Capture:
             gc.enable()
 
     def _tick(self) -> None:
-        """Let go when the budget is used up."""
+        """Raise Cancelled when it is to stop; let go when the budget is used up."""
+        self._check()
         hold, budget = self._hold, self._settings.freeze_budget * _BUDGET_SHARE
         if hold.ours and hold.still and time.monotonic() - hold.started > budget:
             log.info(
@@ -380,7 +383,6 @@ class Capture:
     def _writers(self, spool: Spool, step: Step) -> LayerWriters:
         def progress(count: int) -> None:
             # Here too: one file may be larger than everything else together.
-            self._check()
             self._tick()
             step.add(count)
 

@@ -64,7 +64,7 @@ async def states(prepull: Prepull, images: list[WantedImage]) -> list[str]:
     """Let a round go by; return how far each image is."""
     running = asyncio.create_task(prepull.run())
     prepull.want(images)
-    for _ in range(200):
+    for _ in range(1000):
         found = [one["state"] for one in prepull.want(images)]
         if not {"waiting", "pulling"} & set(found):
             break
@@ -126,7 +126,7 @@ async def test_a_new_wish_takes_the_place_of_the_old_one(node: Node) -> None:
         await asyncio.sleep(0.02)
     prepull.want([second])
     node.cri.let.set()
-    for _ in range(200):
+    for _ in range(1000):
         if prepull.want([second])[0]["state"] == "ready":
             break
         await asyncio.sleep(0.02)

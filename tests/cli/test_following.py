@@ -55,7 +55,7 @@ Followed = tuple[Follower, Clock, io.StringIO]
 
 def until(condition: object) -> None:
     """Wait until a condition, a function, is true."""
-    for _ in range(400):
+    for _ in range(2000):
         if callable(condition) and condition():
             return
         time.sleep(0.01)

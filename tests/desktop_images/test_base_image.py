@@ -138,7 +138,9 @@ def test_the_desktops_programs_speak_french(desktop: Desktop, language: str) -> 
     assert desktop.run(script) == ""
 
 
-def test_the_menu_is_in_french(desktop: Desktop, chromium: Browser) -> None:
+def test_the_menu_opens_and_is_kept_as_a_picture(
+    desktop: Desktop, chromium: Browser
+) -> None:
     page = chromium.new_page(
         viewport={"width": 1200, "height": 800}, locale="fr-CA", color_scheme="light"
     )

@@ -79,7 +79,7 @@ class World:
 
     async def ended(self, client: httpx.AsyncClient, id: str) -> dict[str, Any]:
         """Wait until a job has its end."""
-        for _ in range(200):
+        for _ in range(1000):
             job: dict[str, Any] = (await client.get(f"/jobs/{id}")).json()
             if job["state"] not in ("queued", "running"):
                 return job
@@ -96,7 +96,7 @@ class World:
 
     async def until(self, true: Callable[[], object]) -> None:
         """Wait until something is so."""
-        for _ in range(200):
+        for _ in range(1000):
             if true():
                 return
             await asyncio.sleep(0.02)

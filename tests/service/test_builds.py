@@ -20,7 +20,7 @@ DOCKERFILE = "FROM remote-desktop\nRUN true\n"
 
 async def wait_for(condition: Callable[[], Any]) -> Any:
     """Wait until a condition holds; return its value."""
-    for _ in range(200):
+    for _ in range(1000):
         try:
             if value := condition():
                 return value

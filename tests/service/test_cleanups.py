@@ -36,7 +36,7 @@ async def job_of(world: World, id: int) -> Build:
 
 async def ended(client: httpx.AsyncClient) -> dict[str, Any]:
     """Wait for the end of the latest clean-up."""
-    for _ in range(200):
+    for _ in range(1000):
         latest: dict[str, Any] = (await client.get("/cleanups")).json()["items"][0]
         if latest["ended"]:
             return latest
@@ -219,7 +219,7 @@ async def test_while_it_cannot_be_opened_the_reason_is_shown(world: World) -> No
     build = await asked(client, world)
     world.cluster.down = True
     finish(build)
-    for _ in range(200):
+    for _ in range(1000):
         latest = (await client.get("/cleanups")).json()["items"][0]
         if latest["error"]:
             break

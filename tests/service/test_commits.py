@@ -77,7 +77,7 @@ async def test_save_and_stop_stops_after_the_success_only(world: World) -> None:
     assert world.hub.stopped == []
     reply = await client.post("/commits", json=save_of("alice", stop_after=True))
     await world.ended(client, reply.json()["id"])
-    for _ in range(100):
+    for _ in range(1000):
         if world.hub.stopped:
             break
         await asyncio.sleep(0.02)
@@ -241,7 +241,7 @@ async def test_what_a_failed_save_pushed_is_deleted(world: World) -> None:
     client = world.alice()
     world.agent.script, world.agent.push_before_failing = ["fail"], True
     assert (await world.saved(client))["state"] == "failed"
-    for _ in range(100):
+    for _ in range(1000):
         if not world.registry.manifests.get("desktops/alice/gis-course"):
             return
         await asyncio.sleep(0.02)
@@ -346,7 +346,7 @@ async def test_what_failed_here_is_ended_there(world: World) -> None:
         await asyncio.sleep(0.02)
     world.agent.refuse, world.agent.refused = (403, "forbidden"), ("GET",)
     assert (await world.ended(client, id))["error"]["code"] == "forbidden"
-    for _ in range(100):
+    for _ in range(1000):
         if world.agent.commits[id]["state"] == "cancelled":
             return
         await asyncio.sleep(0.02)

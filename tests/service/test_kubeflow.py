@@ -42,7 +42,7 @@ def boss(world: World) -> httpx.AsyncClient:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
-    for _ in range(100):
+    for _ in range(1000):
         if condition():
             return
         await asyncio.sleep(0.02)
@@ -123,10 +123,10 @@ async def test_what_an_upgrade_of_kubeflow_wrote_stays_beside_ours(
 
 
 async def test_what_a_pipeline_publishes_is_there_at_once(world: World) -> None:
-    """Also from another registry than ours; what people have put there by a tag stays."""
-    by_hand = f"{PIPELINE}/gis:v1"
-    stale = f"{PIPELINE}/gone:v4@sha256:{'0' * 64}"
-    form, admin = installed(world, f"    - {by_hand}\n    - {stale}\n"), boss(world)
+    """Also from another registry than ours; what people have put there stays."""
+    theirs = [f"{PIPELINE}/gis:v1", f"{PIPELINE}/gis:v4@sha256:{'0' * 64}"]
+    lines = "".join(f"    - {one}\n" for one in theirs)
+    form, admin = installed(world, lines), boss(world)
     robot = robot_of(world)
     entries = []
     for number in (1, 2):
@@ -135,17 +135,25 @@ async def test_what_a_pipeline_publishes_is_there_at_once(world: World) -> None:
         reply = await robot.post("/images/hub/gis/versions", json=body)
         assert reply.json()["state"] == "published", reply.text
         entries.append(f"{PIPELINE}/gis:v{number}@{digest}")
-        wanted = [*options(FORM), by_hand, entries[-1]]
+        wanted = [*options(FORM), *theirs, entries[-1]]
         await until(lambda: options(form.data[KEY]) == wanted)
     # Back to the one before, by who administers; and out of the form.
     await admin.patch("/images/hub/gis", json={"published_version": 1})
-    wanted = [*options(FORM), by_hand, entries[0]]
+    wanted = [*options(FORM), *theirs, entries[0]]
     await until(lambda: options(form.data[KEY]) == wanted)
     await admin.patch("/images/hub/gis", json={"kubeflow": False})
-    await until(lambda: options(form.data[KEY]) == [*options(FORM), by_hand])
-    world.registry.add_image("pipeline/gis", "3", "3")
+    await until(lambda: options(form.data[KEY]) == [*options(FORM), *theirs])
+    digest = world.registry.add_image("pipeline/gis", "3", "3")
     body = {"reference": f"{PIPELINE}/gis:3"}
     reply = await robot.post("/images/hub/gis/versions", json=body)
     assert reply.json()["published_version"] == 3
     await asyncio.sleep(0.2)
-    assert options(form.data[KEY]) == [*options(FORM), by_hand]
+    assert options(form.data[KEY]) == [*options(FORM), *theirs]
+    # As an earlier run of the service may have left it: a version of the catalogue's.
+    left = f"    - {PIPELINE}/gis:v3@{digest}\n"
+    form.data[KEY] = form.data[KEY].replace(
+        f"    - {theirs[0]}\n", f"{left}    - {theirs[0]}\n"
+    )
+    assert world.services
+    world.services.kubeflow.wake()
+    await until(lambda: options(form.data[KEY]) == [*options(FORM), *theirs])

@@ -313,7 +313,7 @@ async def test_a_robot_publishes_and_does_nothing_else(world: World, by: str) ->
     world.cluster.reviews.tokens["robot"] = FakeToken(name, audience, {})
     robot = world.client(Authorization="Bearer robot")
     if by == "the gateway":
-        given = {"kubeflow-userid": f"accounts:{name}", "X-Desktops-Gateway": SECRET}
+        given = {"kubeflow-userid": name, "X-Desktops-Gateway": SECRET}
         robot = world.client("of-another-audience", **given)
     world.registry.add_image("pipeline/r", "1")
     body = {"reference": "localhost:30500/pipeline/r:1"}
@@ -325,14 +325,22 @@ async def test_a_robot_publishes_and_does_nothing_else(world: World, by: str) ->
     assert await refused(robot, "/commits", **save()) == (403, "scope_missing")
 
 
+async def test_who_is_called_like_a_robot_is_none(world: World) -> None:
+    """The prefix stands before people's names."""
+    name = "accounts:system:serviceaccount:ci:publisher"
+    named = gateway(world, ALICE, **{"kubeflow-userid": name})
+    assert await refused(named) == (401, "nobody_named")
+
+
 @pytest.mark.parametrize("name", ["ci:publisher-2", "other:publisher", "publisher"])
 async def test_another_account_is_no_robot(world: World, name: str) -> None:
     account = f"system:serviceaccount:{name}"
     audience = ["desktops-hub-service"]
     world.cluster.reviews.tokens["other"] = FakeToken(account, audience, {})
     assert await refused(world.client("other")) == (401, "token_unknown")
-    named = gateway(world, ALICE, **{"kubeflow-userid": f"accounts:{account}"})
-    assert await refused(named) == (401, "nobody_named")
+    for header in (account, f"accounts:{account}"):
+        named = gateway(world, ALICE, **{"kubeflow-userid": header})
+        assert await refused(named) == (401, "nobody_named")
 
 
 async def test_stopping_is_kubeflows(world: World) -> None:

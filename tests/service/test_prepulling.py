@@ -8,7 +8,7 @@ from tests.service.conftest import World
 
 async def told(world: World, count: int) -> list[str]:
     """Wait until the agent was told so many images; return their references."""
-    for _ in range(100):
+    for _ in range(1000):
         if len(world.agent.wanted) == count:
             return [one["reference"] for one in world.agent.wanted]
         await asyncio.sleep(0.02)
@@ -43,7 +43,7 @@ async def test_a_node_whose_agent_is_away_does_not_stop_the_others(
     await admin.patch("/images/alice/gis-course", json={"visibility": "published"})
     await told(world, 1)
     assert world.services
-    for _ in range(100):
+    for _ in range(1000):
         if set(world.services.prepulling.nodes) == {"n1"}:
             return
         await asyncio.sleep(0.02)

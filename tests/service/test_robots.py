@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.hub import ACCESS, ADMIN, READ
 from tests.service.conftest import World
 from tests.service.test_builds import wait_for
-from tests.service.test_scans import CRITICAL, LOW, found, scan_of
+from tests.service.test_scans import CRITICAL, LOW, OLD, found, scan_of
 
 HERE = "localhost:30500"
 IMAGE = "/images/hub/geomatics"
@@ -230,6 +230,49 @@ async def test_what_is_staged_is_tried_and_waits_until_it_is_asked_for(
                 assert state["error"]["code"] == "scan_blocks"
                 again = await publish(robot, stage=True)
                 assert again.json()["error"]["code"] == "scan_blocks"
+
+
+async def test_what_an_administrator_publishes_is_not_taken_back_by_a_stage(
+    neighbours: World,
+) -> None:
+    world = neighbours
+    world.settings, world.start_tests = {"publish_registries": [HERE]}, True
+    async with world.serving():
+        robot, admin = robot_of(world), world.client(world.hub.add_user("root", ADMIN))
+        builds = world.cluster.workloads.builds
+        world.registry.add_image("pipeline/geomatics", "1")
+        await publish(robot, stage=True)
+        first = await wait_for(lambda: next(iter(builds.values())))
+        assert (
+            await admin.patch(IMAGE, json={"published_version": 1})
+        ).status_code == 202
+        world.registry.add_image("pipeline/geomatics", "1", "changed")
+        assert (await publish(robot, stage=True)).json()["version"] == 2
+        first.tell("tester", {"result": {"seconds": 3.0}})
+        await wait_for(lambda: first not in builds.values())
+        state = (await robot.get(f"{IMAGE}/versions/1/publication")).json()
+        assert (state["state"], state["published_version"]) == ("published", 1)
+
+
+async def test_a_scan_that_failed_and_blocks_nothing_is_not_done_again_at_once(
+    neighbours: World,
+) -> None:
+    world = neighbours
+    world.settings, world.scans = {"publish_registries": [HERE]}, {"scan_block": ""}
+    async with world.serving():
+        robot = robot_of(world)
+        world.registry.add_image("pipeline/geomatics", "1")
+        await publish(robot, stage=True)
+        (pod := await scan_of(world)).tell("database", OLD)
+        pod.end("database", failed=True)
+        await wait_for(lambda: not world.cluster.workloads.builds)
+        state = (await robot.get(f"{IMAGE}/versions/1/publication")).json()
+        # It may be published, and it is told what is not known of it.
+        assert state["state"] == "passed"
+        assert state["error"]["code"] == "scan_failed"
+        reply = await publish(robot)
+        assert (reply.status_code, reply.json()["state"]) == (200, "published")
+        assert not world.cluster.workloads.builds
 
 
 async def test_what_is_published_already_stays_so_when_it_is_staged(
