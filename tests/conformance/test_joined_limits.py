@@ -7,7 +7,7 @@ import resource
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,12 +67,15 @@ def test_what_is_never_still_leaves_what_was_saved_before(sessions: Sessions) ->
     with saved(sessions) as mounted:
         (mounted.merged / "opt/mine").write_text("before")
 
-    def check() -> None:
-        """Another file each time, between the look at it and its opening."""
-        (mounted.merged / "opt/next").write_text("now")
-        (mounted.merged / "opt/next").replace(mounted.merged / "opt/mine")
+    with sessions.desktop() as mounted, ExitStack() as held:
 
-    with sessions.desktop() as mounted:
+        def check() -> None:
+            """Another file each time, between the look at it and its opening."""
+            next_one = mounted.merged / "opt/next"
+            # Held, or the file system would give its inode to another one at once.
+            held.enter_context(next_one.open("w")).write("now")
+            next_one.replace(mounted.merged / "opt/mine")
+
         check()
         captured, layers = sessions.save(mounted, joined=True, check=check)
         captured.kept.close()
