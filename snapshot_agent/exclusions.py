@@ -92,6 +92,12 @@ TABLE: Table = (
         for what in ("logins*.json", "key*.db", "cert9.db", "signons.sqlite")
         + ("cookies.sqlite*", "formhistory.sqlite*", "places.sqlite*")
         + ("webappsstore.sqlite*", "storage", "sessionstore*")
+        # Accounts and addresses, and what names the sites that somebody was at.
+        + ("logins.db*", "signedInUser.json", "autofill-profiles.json")
+        + ("credentialstate.sqlite*", "favicons.sqlite*", "permissions.sqlite*")
+        + ("content-prefs.sqlite*", "SiteSecurityServiceState*", "AlternateServices*")
+        + ("bounce-tracking-protection.sqlite*", "protections.sqlite*")
+        + ("serviceworker*.txt", "notificationstore.json")
     ),
     # Browsers of the Chromium family keep one folder for each profile.
     *(
@@ -112,6 +118,9 @@ TABLE: Table = (
             "Login*",
             "Top Sites*",
         )
+        + ("Favicons*", "Shortcuts*", "Visited Links", "Network Action Predictor*")
+        + ("DIPS*", "Media History*", "Site Characteristics Database")
+        + ("Service Worker", "WebStorage", "Sync Data")
     ),
 )
 

@@ -36,11 +36,17 @@ IN_A_HOME = """
 OF_A_FIREFOX = """
 logins.json logins-backup.json key4.db cert9.db signons.sqlite cookies.sqlite cookies.sqlite-wal
 formhistory.sqlite places.sqlite webappsstore.sqlite storage/x sessionstore.jsonlz4
+logins.db signedInUser.json autofill-profiles.json credentialstate.sqlite favicons.sqlite
+favicons.sqlite-wal permissions.sqlite content-prefs.sqlite SiteSecurityServiceState.bin
+AlternateServices.bin bounce-tracking-protection.sqlite protections.sqlite serviceworker.txt
+notificationstore.json
 """
 OF_A_CHROMIUM = (
     "Login Data", "Login Data For Account", "Cookies", "Cookies-journal", "Network/Cookies",
     "Web Data", "History", "Sessions/1", "Local Storage/x", "Session Storage/x", "IndexedDB/x",
-    "Account Web Data", "Top Sites",
+    "Account Web Data", "Top Sites", "Favicons", "Favicons-journal", "Shortcuts", "Visited Links",
+    "Network Action Predictor", "DIPS", "Media History", "Site Characteristics Database/x",
+    "Service Worker/x", "WebStorage/x", "Sync Data/x",
 )  # fmt: skip
 FIREFOXES = (".mozilla/firefox/a.default", ".config/mozilla/firefox/a.default")
 CHROMIUMS = (

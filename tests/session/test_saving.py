@@ -57,6 +57,29 @@ def test_the_question_shows_what_would_be_saved(
     }
 
 
+def test_a_name_of_blanks_is_asked_for_in_the_form(
+    vnc: XServer, jupyter: JupyterServer, hub: FakeHubService, open_page: OpenPage
+) -> None:
+    page = shown(open_page(jupyter.page_url))
+    page.get_by_role("button", name="Save as desktop image").click()
+    dialog = page.get_by_role("dialog", name="Save as desktop image")
+    name = dialog.get_by_label("Name")
+    expect(dialog.locator(".numbers")).to_be_visible()
+    before = len(hub.requests)
+    name.fill("   ")
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    told = name.evaluate("one => one.validationMessage")
+    assert told == "Give it a name, for example “GIS course”."
+    expect(name).to_be_focused()
+    assert not [
+        one for one in hub.requests[before:] if one["what"].endswith("/commits")
+    ]
+    name.fill("GIS")
+    assert name.evaluate("one => one.validationMessage") == ""
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".steps li").first).to_be_visible()
+
+
 def test_a_second_save_says_that_only_what_is_new_is_sent(
     vnc: XServer, jupyter: JupyterServer, hub: FakeHubService, open_page: OpenPage
 ) -> None:

@@ -133,6 +133,8 @@ export class FormView {
     const known = this.known();
     // Of a new image there is no version before that others could go on starting.
     this.stageLabel.hidden = !known;
+    const blank = this.name.value !== "" && !this.name.value.trim();
+    this.name.setCustomValidity(blank ? t("name_hint") : "");
     if (!this.name.value.trim()) this.version.textContent = t("name_hint");
     else if (known) this.version.textContent = t("new_version", { version: known.next_version });
     else this.version.textContent = t("new_image");
