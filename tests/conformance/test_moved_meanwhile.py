@@ -46,7 +46,8 @@ def test_what_is_moved_from_where_a_pass_has_still_to_come(tmp_path: Path) -> No
         time.sleep(0.06)
         since = time.time_ns()
         layers.append(saver.second(happens))
-        assert missing("before") == [f"missing: {seen[0].parent.name + '/moved'!r}"]
+        # Its folders have another time as well, when a second has begun meanwhile.
+        assert f"missing: {seen[0].parent.name + '/moved'!r}" in missing("before")
         assert saver.index.may_have_missed(since)
         layers.append(saver.second())
         assert missing("after") == []
