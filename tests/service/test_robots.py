@@ -56,6 +56,15 @@ async def profiles(world: World) -> list[dict[str, Any]]:
     return list(reply.json()["items"])
 
 
+async def tried_and_scanned(world: World, finding: dict[str, Any]) -> None:
+    """Let a version come up, and the scan find something in it."""
+    builds = world.cluster.workloads.builds
+    tried = await wait_for(lambda: next(iter(builds.values())))
+    tried.tell("tester", {"result": {"seconds": 3.0}})
+    (await scan_of(world)).tell("scan", found(finding))
+    await wait_for(lambda: not builds)
+
+
 async def test_what_was_pushed_is_on_the_spawn_page(world: World) -> None:
     digest = world.registry.add_image("pipeline/geomatics", "1")
     reply = await publish(robot_of(world), title="Géomatique", note="QGIS 4")
@@ -150,15 +159,11 @@ async def test_it_is_tried_and_scanned_first(neighbours: World) -> None:
     world.start_tests, world.scans = True, {"scan_block": "critical"}
     async with world.serving():
         robot = robot_of(world)
-        builds = world.cluster.workloads.builds
         for number, finding in enumerate((LOW, CRITICAL), start=1):
             world.registry.add_image("pipeline/geomatics", "1", str(number))
             reply = await publish(robot)
             assert (reply.status_code, reply.json()["state"]) == (202, "waiting")
-            tried = await wait_for(lambda: next(iter(builds.values())))
-            tried.tell("tester", {"result": {"seconds": 3.0}})
-            (await scan_of(world)).tell("scan", found(finding))
-            await wait_for(lambda: not builds)
+            await tried_and_scanned(world, finding)
             state = (await robot.get(f"{IMAGE}/versions/{number}/publication")).json()
             assert state["published_version"] == 1
             # What was not passed is kept, and everybody goes on with the one before.
@@ -212,10 +217,7 @@ async def test_what_is_staged_is_tried_and_waits_until_it_is_asked_for(
             await publish(robot)
             reply = await publish(robot, stage=True)
             assert (reply.status_code, reply.json()["state"]) == (202, "waiting")
-            tried = await wait_for(lambda: next(iter(builds.values())))
-            tried.tell("tester", {"result": {"seconds": 3.0}})
-            (await scan_of(world)).tell("scan", found(finding))
-            await wait_for(lambda: not builds)
+            await tried_and_scanned(world, finding)
             state = (await robot.get(f"{IMAGE}/versions/{number}/publication")).json()
             if finding is LOW:
                 assert (state["state"], state["published_version"]) == ("passed", None)
